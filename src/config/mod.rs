@@ -1,0 +1,1 @@
+//! The settings of every station, read once, with every complaint at once, before any port opens.

@@ -1,0 +1,3 @@
+//! Reads the settings, runs what was asked for, and chooses the exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Into Kafka: the one producer, used by the command line.

@@ -1,0 +1,1 @@
+//! First signal: drain; second: end.

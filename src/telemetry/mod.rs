@@ -1,0 +1,1 @@
+//! What we see: every metric with its sentence, the log, and whether we are ready.
