@@ -12,15 +12,15 @@
 //! A folder is a station on a notification's way (a verb) or a thing that the stations share (a noun).
 //! Nouns never import verbs; a station knows the one before it; only `app` knows all. `tests/it/tidy.rs` sees to it.
 
-pub mod notification; // THE WORDS: what travels, who sees it, what of it
-pub mod ingest; // KAFKA IN
-pub mod hub; // THE HOT SINK: announce, recent memory, shards
-pub mod deliver; // OUT TO PEOPLE
-pub mod identity; // WHO IS ASKING
-pub mod publish; // INTO KAFKA
-pub mod http; // THE DOORS
-pub mod telemetry; // WHAT WE SEE
-pub mod demo; // TO TRY IT; production runs nothing in here
+pub mod app;
 pub mod config; // settings of every station, read once
+pub mod deliver; // OUT TO PEOPLE
+pub mod demo; // TO TRY IT; production runs nothing in here
+pub mod http; // THE DOORS
+pub mod hub; // THE HOT SINK: announce, recent memory, shards
+pub mod identity; // WHO IS ASKING
+pub mod ingest; // KAFKA IN
+pub mod notification; // THE WORDS: what travels, who sees it, what of it
+pub mod publish; // INTO KAFKA
 pub mod shutdown; // first signal: drain; second: end
-pub mod app; // builds every station and joins them
+pub mod telemetry; // WHAT WE SEE // builds every station and joins them

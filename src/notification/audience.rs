@@ -134,7 +134,8 @@ impl FromStr for Audience {
         if text.split(',').count() > MOST_TERMS {
             return Err(BadAudience::TooManyTerms);
         }
-        let terms: Result<Vec<Term>, BadAudience> = text.split(',').map(|term| term.trim_matches(' ').parse()).collect();
+        let terms: Result<Vec<Term>, BadAudience> =
+            text.split(',').map(|term| term.trim_matches(' ').parse()).collect();
         Audience::new(terms?)
     }
 }
