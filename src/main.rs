@@ -1,3 +1,47 @@
 //! Reads the settings, runs what was asked for, and chooses the exit code.
 
-fn main() {}
+use std::{path::Path, process::ExitCode};
+
+use allim::{
+    config::{self, Settings, cli},
+    telemetry,
+};
+use anyhow::Context;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let settings = match config::load(cli.config.as_deref(), Path::new("."), &config::environment()) {
+        Ok(settings) => settings,
+        Err(complaints) => {
+            eprintln!("{complaints}");
+            return ExitCode::from(config::EXIT_BAD_SETTINGS);
+        }
+    };
+    match run(cli.command.unwrap_or(cli::Command::Serve), settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line: each cause behind what it made impossible.
+            eprintln!("allim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
+    if matches!(command, cli::Command::CheckConfig) {
+        print!("{}", settings.report());
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(async {
+        match command {
+            cli::Command::CheckConfig => Ok(()),
+            cli::Command::Health => {
+                println!("{}", telemetry::health::ask(settings.http.listen).await?);
+                Ok(())
+            }
+            _ => anyhow::bail!("this part is still being built"),
+        }
+    })
+}

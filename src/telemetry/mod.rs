@@ -1,5 +1,6 @@
 //! What we see: every metric with its sentence, the log, and whether we are ready.
 
+pub mod health;
 pub mod log;
 pub mod metrics;
 pub mod readiness;

@@ -1,0 +1,3 @@
+//! Allim's behaviours, one chapter per file, in one binary.
+
+mod settings;
