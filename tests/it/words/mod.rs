@@ -1,0 +1,3 @@
+//! The words: who sees what, how it reads, and what is refused.
+
+mod catalogue;
