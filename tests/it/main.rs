@@ -1,3 +1,4 @@
 //! Allim's behaviours, one chapter per file, in one binary.
 
+mod identity;
 mod settings;
