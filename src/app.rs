@@ -1,1 +1,238 @@
 //! Builds every station and joins them; starts and drains in order; the only file that knows all.
+
+use std::{
+    fs::{File, TryLockError},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{self, Accounts, Broker},
+    deliver::Streams,
+    demo,
+    http::{self, Connections, Doors, Recheck},
+    hub::Hub,
+    identity::Identity,
+    ingest::{Ingest, Refill},
+    notification::Catalogue,
+    shutdown::{Signals, Stop},
+    telemetry::{Metrics, Readiness},
+};
+
+/// The least that a record in memory takes: how many of them a refill may read at most.
+const LEAST_RECORD_BYTES: u64 = 256;
+/// What is still being written when everybody has been told goodbye.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+/// How long the drain may outlast its window.
+const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+/// What runs only in the demo; empty where everything is real.
+#[derive(Default)]
+struct Demo {
+    broker: Option<demo::kafka::Broker>,
+    accounts: Option<demo::accounts::Accounts>,
+    instead_of: Option<SocketAddr>,
+}
+
+/// Serves until a signal. Everything that can fail at a start fails before the first line is printed.
+pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::new().context("no signal can be received")?;
+    let _lock = lock(&settings.data_dir)?;
+    let public = bind(settings.http.listen, settings.http.send_buffer, "ALLIM_LISTEN")?;
+    let management = bind(settings.http.management_listen, settings.http.send_buffer, "ALLIM_MANAGEMENT_LISTEN")?;
+    let demo = start_demo(&mut settings).await?;
+    let server = Server::start(&settings, public, management)?;
+    print!("{}", banner(&settings, server.address, &demo)?);
+
+    let stop = signals.next().await;
+    tracing::debug!(?stop, "stopping");
+    let ended = server.drain(stop.window(settings.deliver.drain_window));
+    tokio::select! {
+        () = ended => {}
+        _ = signals.next() => tracing::info!("a second signal: ending at once"),
+    }
+    if let Some(accounts) = demo.accounts {
+        accounts.stop().await;
+    }
+    if let Some(broker) = demo.broker {
+        broker.stop().await;
+    }
+    Ok(())
+}
+
+/// Two servers in one folder would write into each other's files. The system frees the lock of a process that died.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let shown = data_dir.display();
+    std::fs::create_dir_all(data_dir).with_context(|| format!("the data folder {shown} cannot be made"))?;
+    let file = File::create(data_dir.join("lock")).with_context(|| format!("the data folder {shown} is not writable"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another allim runs in the data folder {shown}; name another one with ALLIM_DATA_DIR")
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("the data folder {shown} cannot be locked")),
+    }
+}
+
+fn bind(address: SocketAddr, send_buffer: usize, setting: &str) -> anyhow::Result<TcpListener> {
+    http::bind(address, send_buffer)
+        .with_context(|| format!("{address} cannot be listened on; choose another address with {setting}"))
+}
+
+/// What is not set is embedded.
+async fn start_demo(settings: &mut config::Settings) -> anyhow::Result<Demo> {
+    let mut demo = Demo::default();
+    if let Broker::Embedded { listen, log_max_bytes } = settings.broker {
+        let (data_dir, topic) = (&settings.data_dir, &settings.ingest.topic);
+        let chosen = match listen {
+            Some(address) => demo::Chosen { address, instead_of: None },
+            None => demo::choose(data_dir).await,
+        };
+        let broker = demo::kafka::Broker::start(demo::broker_settings(chosen.address, data_dir, log_max_bytes, topic))
+            .await
+            .context("the embedded broker does not start; its address is the setting ALLIM_DEMO_KAFKA_LISTEN")?;
+        demo::remember(data_dir, broker.address()).context("the broker's address cannot be written down")?;
+        settings.ingest.bootstrap_servers = broker.address().to_string();
+        demo.instead_of = chosen.instead_of;
+        demo.broker = Some(broker);
+    }
+    if settings.accounts == Accounts::Demo {
+        let accounts = demo::accounts::Accounts::start(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .context("the demo account service does not start")?;
+        settings.identity.accounts_url = accounts.url();
+        demo.accounts = Some(accounts);
+    }
+    Ok(demo)
+}
+
+/// All stations, joined.
+struct Server {
+    address: SocketAddr,
+    streams: Streams,
+    readiness: Readiness,
+    connections: Connections,
+    ingest: Ingest,
+    stop: CancellationToken,
+    /// The doors' accept loops, and what happens every now and then.
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    fn start(settings: &config::Settings, public: TcpListener, management: TcpListener) -> anyhow::Result<Server> {
+        let (metrics, readiness) = (Metrics::new(), Readiness::new());
+        let catalogue = Catalogue::builtin();
+        let hub = Hub::new(settings.hub.clone(), metrics.clone());
+        let refill =
+            Refill { age: settings.hub.memory_age, records: settings.hub.memory_bytes / LEAST_RECORD_BYTES };
+        let next = Arc::new(hub.clone());
+        let ingest = Ingest::start(&settings.ingest, refill, catalogue.clone(), metrics.clone(), next)?;
+        let streams =
+            Streams::start(settings.deliver.clone(), settings.hub.shards, &hub, ingest.ends(), catalogue, metrics.clone())
+                .context("no thread for a shard")?;
+        let identity = Identity::new(&settings.identity, &metrics)?;
+        let recheck = Recheck::new(settings.http.recheck);
+
+        let (stop, connections, mut tasks) = (CancellationToken::new(), Connections::new(), JoinSet::new());
+        let doors = Doors {
+            settings: Arc::new(settings.http.clone()),
+            cookie: settings.identity.token_cookie.as_str().into(),
+            identity: identity.clone(),
+            streams: streams.clone(),
+            recheck: recheck.clone(),
+            metrics: metrics.clone(),
+        };
+        let address = public.local_addr().context("the address that is listened on")?;
+        for (listener, router) in [
+            (public, http::routes(doors, readiness.clone())),
+            (management, http::management(metrics.clone(), readiness.clone())),
+        ] {
+            let serving = http::serve(
+                listener,
+                router,
+                settings.http.clone(),
+                connections.clone(),
+                metrics.clone(),
+                stop.clone(),
+            );
+            tasks.spawn(serving);
+        }
+        tasks.spawn(recheck.run(identity, streams.clone()));
+        tasks.spawn(housekeeping(hub.clone()));
+        tasks.spawn(report_readiness(hub, readiness.clone()));
+        Ok(Server { address, streams, readiness, connections, ingest, stop, tasks })
+    }
+
+    /// Says goodbye to everybody over `window`, then closes the doors, then stops reading.
+    async fn drain(mut self, window: Duration) {
+        self.readiness.draining();
+        self.streams.drain(window).await;
+        let until = Instant::now() + window + DRAIN_GRACE;
+        while self.streams.count() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.stop.cancel();
+        self.connections.end(LAST_WORDS).await;
+        self.tasks.shutdown().await;
+        let _ = tokio::task::spawn_blocking(|| self.ingest.stop()).await;
+    }
+}
+
+async fn housekeeping(hub: Hub) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        hub.housekeeping();
+    }
+}
+
+async fn report_readiness(hub: Hub, readiness: Readiness) {
+    let mut state = hub.state();
+    loop {
+        let now = *state.borrow_and_update();
+        if now.known {
+            readiness.ready();
+        }
+        if now.live { readiness.live() } else { readiness.not_live(now.reason) }
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What somebody needs who has just started it: at most eight lines.
+fn banner(settings: &config::Settings, address: SocketAddr, demo: &Demo) -> anyhow::Result<String> {
+    let executable = std::env::current_exe().context("the path of this executable")?;
+    let (executable, version) = (executable.display(), env!("CARGO_PKG_VERSION"));
+    let host = if address.ip().is_loopback() || address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    let (servers, topic) = (&settings.ingest.bootstrap_servers, &settings.ingest.topic);
+    let data = settings.data_dir.display();
+    let mut lines = vec![match (&demo.broker, &demo.accounts) {
+        (Some(_), Some(_)) => format!("알림 Allim {version} · demo mode, nothing leaves this machine"),
+        (Some(_), None) => format!("알림 Allim {version} · demo mode: embedded broker, real accounts"),
+        _ => format!("알림 Allim {version}"),
+    }];
+    lines.push(format!("open      http://{host}"));
+    lines.push(format!("Kafka     {servers}   topic {topic}"));
+    if let Some(taken) = demo.instead_of {
+        lines.push(format!("          NOT {taken}: another program answers there"));
+    }
+    if demo.broker.is_some() {
+        lines.push(format!("publish   {executable} publish order.created --mall 1001"));
+    }
+    if demo.accounts.is_some() {
+        lines.push(format!("listen    {executable} tail"));
+    }
+    lines.push(format!("data      {data}   (Ctrl-C and start again: nobody misses anything)"));
+    Ok(lines.iter().map(|line| format!("  {line}\n")).collect())
+}

@@ -1,6 +1,39 @@
-//! The doors: all routes, and the accept loop before them.
+//! The doors: all routes on one page, and the accept loop before them.
 
-use std::{net::SocketAddr, time::Duration};
+mod accept;
+mod extract;
+mod guarded;
+mod listen;
+mod management;
+mod pages;
+mod problem;
+mod recheck;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
+
+pub use accept::{Connections, bind, serve};
+pub use management::router as management;
+pub use recheck::Recheck;
+
+use crate::{
+    deliver::Streams,
+    identity::Identity,
+    telemetry::{Metrics, Readiness},
+};
+use problem::Problem;
 
 /// What the station needs to know.
 #[derive(Debug, Clone)]
@@ -23,4 +56,63 @@ pub struct Settings {
     pub connections: usize,
     /// How often the rights of an open stream are asked again.
     pub recheck: Duration,
+}
+
+/// What handlers receive. A cheap clone.
+#[derive(Clone)]
+pub struct Doors {
+    pub settings: Arc<Settings>,
+    /// The cookie that browsers send.
+    pub cookie: Arc<str>,
+    pub identity: Identity,
+    pub streams: Streams,
+    pub recheck: Recheck,
+    pub metrics: Metrics,
+}
+
+/// Every route of the public port.
+pub fn routes(doors: Doors, readiness: Readiness) -> Router {
+    let cors = cors(&doors.settings.allowed_origins);
+    Router::new()
+        .route("/", get(pages::index))
+        .route("/index.js", get(pages::script))
+        .route("/notifications", get(listen::sse))
+        .merge(management::health(readiness))
+        .fallback(|| async { Problem::NotFound })
+        .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
+        .with_state(doors)
+        .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
+        .layer(from_fn(one_host))
+        // Outermost, so that refusals carry these as well: a script that may not read a 401 sees only "failed".
+        .layer(cors)
+        .layer(header_always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header_always(header::REFERRER_POLICY, "no-referrer"))
+        .layer(header_always(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ))
+}
+
+fn header_always(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+}
+
+/// Exact origins, with credentials; never a wildcard.
+fn cors(allowed: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = allowed.iter().filter_map(|origin| origin.parse().ok()).collect();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods([Method::GET])
+        .allow_headers([header::AUTHORIZATION, header::CACHE_CONTROL, HeaderName::from_static("last-event-id")])
+        .max_age(Duration::from_secs(600))
+}
+
+/// A request names exactly one host: two of them may be two different things to us and to a proxy.
+async fn one_host(request: axum::extract::Request, next: Next) -> Response {
+    if request.headers().get_all(header::HOST).iter().count() == 1 {
+        next.run(request).await
+    } else {
+        Problem::HostRequired.into_response()
+    }
 }

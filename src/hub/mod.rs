@@ -1,6 +1,29 @@
 //! The hot sink: announces in one order, remembers the recent past, and hands each notification to whom it concerns.
+//!
+//! [`Hub`] is given every record by `ingest` and numbers them under one lock. Each [`Shard`] is a thread that owns its
+//! listeners; it follows the hub's broadcast ring and, when it has lagged, reads on from [`Memory`](memory) at its own
+//! number, so that lag loses nothing. What a listener missed is another station's work: the shard is given a
+//! [`Detour`] for whoever is too slow to follow.
+
+mod announce;
+mod command;
+mod crowd;
+mod frame;
+mod index;
+mod listener;
+mod memory;
+mod shard;
+mod turn;
 
 use std::time::Duration;
+
+pub use announce::{Announcement, Hub, LogState, Place, What};
+pub use command::{Command, Detour, ShardHandle, TooBusy};
+pub use frame::{Coat, Frame, GapReason, Kind, Wire};
+pub use listener::{Control, Listener, ListenerId, Offer, Outlet};
+pub use memory::{Item, Memory, Page, Scan};
+pub use shard::{Plan, Shard};
+pub use turn::Turn;
 
 /// What the station needs to know.
 #[derive(Debug, Clone)]

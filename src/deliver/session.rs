@@ -1,0 +1,388 @@
+//! One listener's life: hello, what was missed, then live in its shard. No socket and no transport in this file (D6).
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::{
+    Arrival, Settings,
+    attendance::Seat,
+    goodbye::{Goodbye, jittered},
+    hello,
+    missed::{Missed, Step},
+};
+use crate::{
+    hub::{Control, Detour, Frame, GapReason, Item, Listener, LogState, Offer, Page, Place, Shard, Turn, Wire},
+    ingest::Ends,
+    notification::{Position, Vector},
+};
+
+/// One look at what was missed: enough to fill an outlet, little enough to hold no lock and no memory for long.
+const PAGE: Page = Page { items: 64, bytes: 256 * 1024 };
+/// How long a position may wait for the leader's word before the listener is told that it is not yet known.
+const WORD_OF_THE_LEADER: Duration = Duration::from_secs(2);
+/// Between two tries to get it.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Where somebody wants to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// Nowhere: from now on.
+    Newcomer,
+    /// From the beginning of what memory has.
+    Earliest,
+    At(Position),
+    /// Something that is no position.
+    Malformed,
+}
+
+/// Why a session is over before it went live.
+enum Over {
+    Gone,
+    Bye(Frame, &'static str),
+}
+
+/// What all sessions share. A cheap clone.
+#[derive(Clone)]
+pub struct Life(Arc<(Settings, Ends)>);
+
+impl Life {
+    pub fn new(settings: Settings, ends: Ends) -> Life {
+        Life(Arc::new((settings, ends)))
+    }
+
+    /// Begins a listener's life on its shard.
+    pub fn begin(&self, shard: &Rc<Shard>, arrival: Arrival, seat: Seat, came: Timestamp, connected: Instant) {
+        let sight = super::sight(&arrival);
+        let listener = Listener {
+            id: arrival.id,
+            viewer: arrival.viewer,
+            sight,
+            coat: arrival.coat,
+            outlet: arrival.outlet,
+            control: Rc::new(Control::default()),
+            life: 0,
+            guard: Box::new((seat, arrival.guard)),
+        };
+        shard.arrived(&listener);
+        let session = self.session(shard, listener);
+        let asked = arrival.asked;
+        tokio::task::spawn_local(session.live(move |mut session| async move {
+            let start = session.decide(&asked, came, connected).await;
+            (session, start)
+        }));
+    }
+
+    fn session(&self, shard: &Rc<Shard>, listener: Listener) -> Session {
+        Session {
+            log: shard.hub().state(),
+            shard: Rc::clone(shard),
+            life: self.clone(),
+            listener,
+            greeted: false,
+            scope_changed: false,
+        }
+    }
+}
+
+impl Detour for Life {
+    fn take(&self, shard: &Rc<Shard>, listener: Listener, at: Vector) {
+        let session = self.session(shard, listener);
+        tokio::task::spawn_local(session.live(|session| async move { (session, Ok(at)) }));
+    }
+
+    fn too_slow(&self) -> (Frame, &'static str) {
+        Goodbye::Slow.frame(&self.0.0)
+    }
+
+    fn restart(&self, window: Duration) -> (Frame, &'static str) {
+        Goodbye::Restart { window }.frame(&self.0.0)
+    }
+}
+
+/// A listener that is not live: it has just come, or its shard was too fast for it.
+struct Session {
+    shard: Rc<Shard>,
+    life: Life,
+    listener: Listener,
+    log: watch::Receiver<LogState>,
+    /// It has been told that its position cannot be judged yet.
+    greeted: bool,
+    /// Its rights changed on the way; it has to be told.
+    scope_changed: bool,
+}
+
+impl Session {
+    /// Finds out where to begin, catches up from there, and hands the listener to its shard, or ends it.
+    async fn live<F>(self, begin: impl FnOnce(Session) -> F)
+    where
+        F: Future<Output = (Session, Result<Vector, Over>)>,
+    {
+        let (mut session, start) = begin(self).await;
+        let caught_up = match start {
+            Ok(from) => session.catch_up(from).await,
+            Err(over) => Err(over),
+        };
+        let Session { shard, listener, .. } = session;
+        match caught_up {
+            Ok(at) => shard.admit(listener, at),
+            Err(Over::Gone) => shard.end(listener, None, "gone"),
+            Err(Over::Bye(bye, reason)) => shard.end(listener, Some(bye), reason),
+        }
+    }
+
+    /// Says hello, and a gap if the position is refused; returns where the stream goes on.
+    async fn decide(&mut self, asked: &Asked, came: Timestamp, connected: Instant) -> Result<Vector, Over> {
+        loop {
+            let known = self.log.borrow_and_update().known;
+            let decision = if known { self.judge(asked, came, connected).await } else { None };
+            if let Some((place, refused)) = decision {
+                self.listener.life = place.life;
+                let recovered = match asked {
+                    Asked::Newcomer | Asked::Earliest => None,
+                    Asked::At(_) | Asked::Malformed => Some(refused.is_none()),
+                };
+                let position = refused.is_none().then(|| place.position().to_string());
+                self.hello(position, recovered).await?;
+                if let Some(reason) = refused {
+                    self.gap(reason, &place).await?;
+                }
+                return Ok(place.next);
+            }
+            if !self.greeted {
+                self.greeted = true;
+                self.hello(None, None).await?;
+            }
+            let reason = match self.log.borrow().reason {
+                "" => "kafka",
+                reason => reason,
+            };
+            self.send(self.dress(&Frame::status(false, reason))).await?;
+            self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.0.0.heartbeat }).await?;
+        }
+    }
+
+    /// Whether a position is accepted. None: it can be neither accepted nor refused yet.
+    async fn judge(&self, asked: &Asked, came: Timestamp, connected: Instant) -> Option<(Place, Option<GapReason>)> {
+        let hub = self.shard.hub();
+        let beginning = hub.beginning()?;
+        let position = match asked {
+            Asked::Newcomer if self.greeted => return Some((hub.since(came)?, None)),
+            Asked::Newcomer => return Some((hub.here()?, None)),
+            Asked::Earliest => return Some((beginning, None)),
+            Asked::Malformed => return Some((beginning, Some(GapReason::Unknown))),
+            Asked::At(position) if position.epoch != beginning.epoch => {
+                return Some((beginning, Some(GapReason::Epoch)));
+            }
+            Asked::At(position) => position,
+        };
+        let here = hub.here()?;
+        let ends = &self.life.0.1;
+        let all_within = async {
+            for (partition, next) in position.next.iter().filter(|&(p, next)| next > here.next.get(p)) {
+                if !ends.reaches(partition, next, connected).await? {
+                    return Some(false);
+                }
+            }
+            Some(true)
+        };
+        if !tokio::time::timeout(WORD_OF_THE_LEADER, all_within).await.ok().flatten()? {
+            return Some((beginning, Some(GapReason::Unknown)));
+        }
+        if !beginning.next.within(&position.next) {
+            let mut place = beginning;
+            place.next.raise(&position.next);
+            return Some((place, Some(GapReason::Retention)));
+        }
+        Some((Place { next: position.next.clone(), ..beginning }, None))
+    }
+
+    /// Sends what was missed after `from`. Returns the place at which there is nothing more, with nothing in between.
+    async fn catch_up(&mut self, mut from: Vector) -> Result<Vector, Over> {
+        let _counted = Counted::new(&self.shard);
+        let mut jobs: Vec<(Option<String>, Item)> = Vec::new();
+        loop {
+            self.obey()?;
+            if std::mem::take(&mut self.scope_changed) {
+                if let Some(here) = self.shard.hub().here() {
+                    self.gap(GapReason::Scope, &Place { next: from.clone(), ..here }).await?;
+                }
+            }
+            let (viewer, life) = (Arc::clone(&self.listener.viewer), self.listener.life);
+            match self.shard.hub().next(&viewer, life, &from, PAGE).await {
+                None => self.wait_for_the_log(ASK_AGAIN).await?,
+                Some(Step::Page { items, through }) => {
+                    for item in items {
+                        self.item(item, &mut from, &mut jobs).await?;
+                    }
+                    from.raise(&through);
+                }
+                Some(Step::Gap { reason, goes_on }) => {
+                    self.listener.life = goes_on.life;
+                    self.gap(reason, &goes_on).await?;
+                    from = goes_on.next;
+                }
+                // Running jobs are told last, each in its newest state; meanwhile more may have come.
+                Some(Step::End { at }) if !jobs.is_empty() => {
+                    from = at;
+                    for (_, item) in std::mem::take(&mut jobs) {
+                        self.send_item(&item, &from).await?;
+                    }
+                }
+                // Nothing may come between the look into memory and the hand-over: no waiting here.
+                Some(Step::End { at }) => {
+                    let log = self.shard.log();
+                    match self.offer(self.dress(&Frame::status(log.live, log.reason))) {
+                        Offer::Taken => return Ok(at),
+                        Offer::Full => self.room().await?,
+                        Offer::Gone => return Err(Over::Gone),
+                    }
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sends one item, or keeps it back if it is the state of a running job; either way `from` passes it.
+    async fn item(
+        &mut self,
+        item: Item,
+        from: &mut Vector,
+        jobs: &mut Vec<(Option<String>, Item)>,
+    ) -> Result<(), Over> {
+        let mut next = from.clone();
+        next.set(item.partition, item.offset + 1);
+        // Rights may have changed since the page was made.
+        if item.notification.audience.includes(&self.listener.viewer, item.notification.mall) {
+            let shard = Rc::clone(&self.shard);
+            let (is_job, key) = Turn::new(&item.notification, shard.catalogue()).job();
+            if key.is_some() {
+                jobs.retain(|(of, _)| *of != key);
+            }
+            if is_job {
+                jobs.push((key, item));
+            } else {
+                self.send_item(&item, &next).await?;
+            }
+        }
+        *from = next;
+        Ok(())
+    }
+
+    async fn send_item(&mut self, item: &Item, next: &Vector) -> Result<(), Over> {
+        let shard = Rc::clone(&self.shard);
+        let Some(here) = shard.hub().here() else { return Ok(()) };
+        let mut turn = Turn::new(&item.notification, shard.catalogue());
+        let position = Position { epoch: here.epoch, next: next.clone() };
+        let wire = turn.own(self.listener.coat, self.listener.sight, &position);
+        turn.settle(shard.metrics());
+        match wire {
+            Some(wire) => self.send(wire).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn hello(&mut self, position: Option<String>, recovered: Option<bool>) -> Result<(), Over> {
+        let settings = &self.life.0.0;
+        let retry = jittered(settings.retry);
+        let frame = hello::frame(&self.listener.viewer, position, recovered, settings.heartbeat, retry);
+        self.send(self.dress(&frame)).await
+    }
+
+    async fn gap(&mut self, reason: GapReason, place: &Place) -> Result<(), Over> {
+        self.shard.metrics().gaps.with(reason.name()).inc();
+        self.send(self.dress(&Frame::gap(reason, place.position().to_string()))).await
+    }
+
+    fn dress(&self, frame: &Frame) -> Wire {
+        self.listener.coat.dress(frame)
+    }
+
+    fn offer(&mut self, wire: Wire) -> Offer {
+        let (kind, len) = (wire.kind, wire.len() as u64);
+        let offer = self.listener.outlet.offer(wire);
+        if offer == Offer::Taken {
+            self.shard.metrics().frames.with(kind.name()).inc();
+            self.shard.metrics().frame_bytes.inc_by(len);
+        }
+        offer
+    }
+
+    /// Sends at the listener's pace; gives up on one that reads nothing.
+    async fn send(&mut self, wire: Wire) -> Result<(), Over> {
+        loop {
+            self.obey()?;
+            match self.offer(wire.clone()) {
+                Offer::Taken => return Ok(()),
+                Offer::Full => self.room().await?,
+                Offer::Gone => return Err(Over::Gone),
+            }
+        }
+    }
+
+    /// Waits for room, for a word from the shard, or for the moment at which the listener is too slow.
+    async fn room(&mut self) -> Result<(), Over> {
+        let slow_after = self.shard.slow_after();
+        let patience = slow_after.saturating_sub(self.listener.outlet.last_progress().elapsed());
+        if patience.is_zero() {
+            let (bye, reason) = self.life.too_slow();
+            return Err(Over::Bye(bye, reason));
+        }
+        let control = Rc::clone(&self.listener.control);
+        let outlet = &mut self.listener.outlet;
+        tokio::select! {
+            room = std::future::poll_fn(|cx| outlet.poll_room(cx)) => {
+                if room == Offer::Gone { Err(Over::Gone) } else { Ok(()) }
+            }
+            () = control.woken() => Ok(()),
+            () = tokio::time::sleep(patience) => Ok(()),
+        }
+    }
+
+    async fn wait_for_the_log(&mut self, at_most: Duration) -> Result<(), Over> {
+        let control = Rc::clone(&self.listener.control);
+        tokio::select! {
+            _ = self.log.changed() => {}
+            () = control.woken() => {}
+            () = tokio::time::sleep(at_most) => {}
+        }
+        self.obey()
+    }
+
+    /// What the shard has to say to somebody who is not live.
+    fn obey(&mut self) -> Result<(), Over> {
+        let control = Rc::clone(&self.listener.control);
+        if control.is_gone() {
+            return Err(Over::Gone);
+        }
+        if let Some((bye, reason)) = control.take_bye() {
+            return Err(Over::Bye(bye, reason));
+        }
+        if let Some(viewer) = control.take_viewer() {
+            self.listener.see_as(viewer);
+            self.scope_changed = true;
+        }
+        Ok(())
+    }
+}
+
+/// Counts who is catching up, however it ends.
+struct Counted(Rc<Shard>);
+
+impl Counted {
+    fn new(shard: &Rc<Shard>) -> Counted {
+        shard.metrics().catching_up.inc();
+        Counted(Rc::clone(shard))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics().catching_up.dec();
+    }
+}

@@ -1,0 +1,133 @@
+//! The accept loop: bounded connections, a deadline for each request head, bounded buffers, and an end that can be waited for.
+//!
+//! `axum::serve` is not used: it has no deadline for a head, no bound for what a slow reader makes it keep, and its
+//! graceful end waits for open streams for ever.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Settings, guarded::Guarded};
+use crate::telemetry::Metrics;
+
+/// Waiting for the kernel's queue; a storm of reconnects is longer than the usual 128.
+const BACKLOG: i32 = 4096;
+/// After an accept that failed for want of descriptors or memory: spinning would make it worse.
+const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
+
+/// Binds with a bounded send buffer, which accepted sockets inherit.
+pub fn bind(address: SocketAddr, send_buffer: usize) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(cfg!(unix))?;
+    socket.set_send_buffer_size(send_buffer)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Connections that are open, and how they end.
+#[derive(Clone)]
+pub struct Connections {
+    tracker: TaskTracker,
+    /// No more requests; what is being answered goes on to its end.
+    closing: CancellationToken,
+}
+
+impl Connections {
+    pub fn new() -> Connections {
+        Connections { tracker: TaskTracker::new(), closing: CancellationToken::new() }
+    }
+
+    /// Waits until every connection has ended, at most so long; the rest is cut off with the process.
+    pub async fn end(&self, at_most: Duration) {
+        self.closing.cancel();
+        self.tracker.close();
+        let _ = tokio::time::timeout(at_most, self.tracker.wait()).await;
+    }
+}
+
+/// Accepts until `stop`.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: Settings,
+    connections: Connections,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let permits = Arc::new(Semaphore::new(settings.connections));
+    loop {
+        let permit = tokio::select! {
+            () = stop.cancelled() => return,
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+        };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, _) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if is_about_one_connection(&error) => continue,
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted for now");
+                metrics.connections_refused.with("resources").inc();
+                tokio::time::sleep(OUT_OF_RESOURCES).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let (settings, metrics, closing) = (settings.clone(), metrics.clone(), connections.closing.clone());
+        connections.tracker.spawn(async move {
+            let _permit = permit;
+            metrics.connections.inc();
+            converse(socket, service, &settings, &closing).await;
+            metrics.connections.dec();
+        });
+    }
+}
+
+/// One connection from its first byte to its last.
+async fn converse(
+    socket: TcpStream,
+    service: TowerToHyperService<Router>,
+    settings: &Settings,
+    closing: &CancellationToken,
+) {
+    // A frame is written whole; nothing is gained by waiting for more.
+    let _ = socket.set_nodelay(true);
+    let mut http1 = hyper::server::conn::http1::Builder::new();
+    http1
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.head_deadline)
+        .max_buf_size(settings.head_bytes)
+        .max_headers(100);
+    let io = TokioIo::new(Guarded::new(socket, settings.write_deadline));
+    let mut connection = std::pin::pin!(http1.serve_connection(io, service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// The peer was gone before we came to it; the next one may be fine.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

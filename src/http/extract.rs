@@ -1,0 +1,79 @@
+//! What a request says: the token, the place to go on from, the language, and whether its page may listen here.
+
+use http::{HeaderMap, Uri, header, request::Parts};
+
+use super::problem::Problem;
+use crate::{
+    deliver::Asked,
+    identity::Token,
+    notification::{Lang, Position},
+};
+
+/// The value of `last_event_id` for whoever wants everything that memory has.
+const EARLIEST: &str = "earliest";
+/// What a browser's own reconnect sends; it wins over the URL, which stays as it was at the first connect.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The token of a header or the cookie. A token in the URL is refused even when a good one stands beside it.
+pub fn token(parts: &Parts, cookie: &str) -> Result<Token, Problem> {
+    if query(&parts.uri, "token").is_some() || query(&parts.uri, "access_token").is_some() {
+        return Err(Problem::TokenInUrl);
+    }
+    let text = match parts.headers.get(header::AUTHORIZATION) {
+        Some(value) => bearer(value.to_str().map_err(|_| Problem::BadToken)?).ok_or(Problem::BadToken)?.to_owned(),
+        None => cookie_of(&parts.headers, cookie).ok_or(Problem::NoToken)?.to_owned(),
+    };
+    Token::new(&text).map_err(|_| Problem::BadToken)
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' ')).filter(|token| !token.is_empty())
+}
+
+fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.trim_matches('"'))
+}
+
+/// Where to go on.
+pub fn asked(parts: &Parts) -> Asked {
+    let header = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?").to_owned());
+    let text = header.filter(|text| !text.is_empty()).or_else(|| query(&parts.uri, "last_event_id"));
+    match text.as_deref() {
+        None | Some("") => Asked::Newcomer,
+        Some(EARLIEST) => Asked::Earliest,
+        Some(text) => Position::decode(text).map_or(Asked::Malformed, Asked::At),
+    }
+}
+
+/// The language named in the request.
+pub fn lang(uri: &Uri) -> Result<Option<Lang>, Problem> {
+    query(uri, "lang").map(|tag| Lang::from_tag(&tag).ok_or(Problem::BadLanguage)).transpose()
+}
+
+/// Whether a response that is no event stream would be understood better.
+pub fn wants_events(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    // curl and most libraries say `*/*` or nothing: they came for the stream.
+    accepted.peek().is_none() || accepted.any(|line| line.contains("text/event-stream") || line.contains("*/*"))
+}
+
+/// Pages of our own host and of listed origins may listen; a request without `Origin` comes from no other page.
+pub fn origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return Ok(()) };
+    let origin = origin.to_str().map_err(|_| Problem::OriginRefused)?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let ours = ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(host));
+    let listed = allowed.iter().any(|one| one == origin);
+    if origins.next().is_none() && (ours || listed) { Ok(()) } else { Err(Problem::OriginRefused) }
+}
+
+/// The first value of a query parameter.
+fn query(uri: &Uri, name: &str) -> Option<String> {
+    axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .ok()
+        .and_then(|query| query.0.into_iter().find_map(|(key, value)| (key == name).then_some(value)))
+}

@@ -1,0 +1,87 @@
+//! `GET /notifications`: a token, a place to go on from, and from there on a stream of events.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+
+use super::{
+    Doors, extract,
+    problem::Problem,
+    recheck::Watched,
+};
+use crate::{
+    deliver::{Arrival, Goodbye, QueueBody, queue, sse::SSE},
+    hub::{Coat, Command, Outlet},
+    identity::Refused,
+    notification::Viewer,
+};
+
+/// Opens a stream.
+pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, Problem> {
+    extract::origin(&parts.headers, &doors.settings.allowed_origins)?;
+    let lang = extract::lang(&parts.uri)?;
+    let token = extract::token(&parts, &doors.cookie)?;
+    if doors.streams.is_draining() {
+        let window = doors.streams.settings().drain_window;
+        return Ok(farewell(&doors, Goodbye::Restart { window }));
+    }
+    let viewer = match doors.identity.who(&token).await {
+        Ok(viewer) => viewer,
+        Err(Refused::Unknown) => return Err(Problem::BadToken),
+        // Never a 5xx or a 401 to an EventSource: it would close for good although the token may be fine.
+        Err(Refused::Unavailable) if extract::wants_events(&parts.headers) => {
+            return Ok(farewell(&doors, Goodbye::Accounts));
+        }
+        Err(Refused::Unavailable) => return Err(Problem::AccountsUnavailable),
+    };
+    let (id, shard) = doors.streams.place();
+    let tell_gone = shard.clone();
+    let gone = move || {
+        // A full inbox loses this word; the next beat finds out.
+        let _ = tell_gone.tell(Command::Gone(id));
+    };
+    let settings = doors.streams.settings();
+    let (outlet, body, progress) = queue(settings.queue_frames, settings.queue_bytes, gone);
+    let watched = doors.recheck.watch(Watched { id, shard: shard.clone(), token, viewer: Arc::clone(&viewer) });
+    let arrival = Arrival {
+        id,
+        viewer,
+        lang,
+        coat: &SSE,
+        outlet: Box::new(outlet),
+        asked: extract::asked(&parts),
+        guard: Box::new(watched),
+    };
+    match doors.streams.open(arrival, &shard, progress) {
+        Ok(()) => Ok(stream(body)),
+        Err(_) if extract::wants_events(&parts.headers) => Ok(farewell(&doors, Goodbye::Overload)),
+        Err(_) => Err(Problem::Overload),
+    }
+}
+
+/// A stream that says goodbye at once.
+fn farewell(doors: &Doors, goodbye: Goodbye) -> Response {
+    let settings = doors.streams.settings();
+    let (mut outlet, body, _) = queue(settings.queue_frames, settings.queue_bytes, || ());
+    let (bye, reason) = goodbye.frame(settings);
+    doors.metrics.streams_ended.with(reason).inc();
+    outlet.finish(SSE.dress(&bye));
+    stream(body)
+}
+
+fn stream(body: QueueBody) -> Response {
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    // No cache may keep it, no proxy may compress or collect it.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Whether other rights than before are worth a word to the stream.
+pub fn differs(before: &Viewer, now: &Viewer) -> bool {
+    (before.malls(), before.partner, before.sees_personal) != (now.malls(), now.partner, now.sees_personal)
+}

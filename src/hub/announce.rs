@@ -1,0 +1,268 @@
+//! The one place where order is decided: append to memory, advance the vector, take the next number, send; under one lock.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use jiff::Timestamp;
+use tokio::sync::{broadcast, watch};
+
+use super::{
+    Settings,
+    frame::GapReason,
+    memory::{Memory, Page, Scan},
+};
+use crate::{
+    ingest::{self, Incoming},
+    notification::{Epoch, Notification, Position, Vector},
+    telemetry::Metrics,
+};
+
+/// What every shard is told, in the order of `n`.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// Counts the announcements of this process, without holes.
+    pub n: u64,
+    pub what: What,
+}
+
+/// What an announcement says.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// A record; None where it shows nothing to anybody but still moves everybody's position.
+    Record { partition: usize, offset: u64, notification: Option<Arc<Notification>> },
+    /// The log is not the one it was: everybody stands at `place` now and has to be told why.
+    Break { reason: GapReason, place: Place },
+}
+
+/// What memory says of a number.
+#[derive(Debug)]
+pub enum Again {
+    Here(Announcement),
+    /// Nothing of that number has been announced yet.
+    NotYet,
+    /// Memory has passed it; the newest number and place instead.
+    Forgotten { n: u64, here: Option<Place> },
+}
+
+/// A place in one life of the log. A life ends when offsets lose their meaning: another epoch, or a log that shrank.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub life: u64,
+    pub epoch: Epoch,
+    pub next: Vector,
+}
+
+impl Place {
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { epoch: self.epoch, next: self.next.clone() }
+    }
+}
+
+/// How the log is, as far as this node can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogState {
+    /// Epoch and vector are known and memory is filled: positions can be judged.
+    pub known: bool,
+    /// We follow the log's end.
+    pub live: bool,
+    /// Why not, in one word.
+    pub reason: &'static str,
+}
+
+struct Order {
+    n: u64,
+    life: u64,
+    /// Why this life began, for whoever is still in the one before.
+    began: GapReason,
+    epoch: Option<Epoch>,
+    memory: Memory,
+}
+
+struct Inner {
+    settings: Settings,
+    order: Mutex<Order>,
+    /// The `n` of `order`, to be read without the lock.
+    newest: AtomicU64,
+    sink: broadcast::Sender<Announcement>,
+    state: watch::Sender<LogState>,
+    metrics: Metrics,
+}
+
+/// The hot sink. A cheap clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+impl Hub {
+    #[must_use]
+    pub fn new(settings: Settings, metrics: Metrics) -> Hub {
+        let memory = Memory::new(Vector::default(), 1, settings.memory_bytes, settings.memory_age);
+        let order = Order { n: 0, life: 0, began: GapReason::Epoch, epoch: None, memory };
+        let (sink, _) = broadcast::channel(settings.ring);
+        let (state, _) = watch::channel(LogState { known: false, live: false, reason: "starting" });
+        metrics.memory_bound_bytes.set(i64::try_from(settings.memory_bytes).unwrap_or(i64::MAX));
+        Hub(Arc::new(Inner { settings, order: Mutex::new(order), newest: AtomicU64::new(0), sink, state, metrics }))
+    }
+
+    /// A panic while the lock was held cannot leave half an announcement: nothing in there unwinds in between.
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.0.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the log is, and every change of it.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LogState> {
+        self.0.state.subscribe()
+    }
+
+    /// Announcements from now on, with the number and place they follow on. None of them can be missed in between.
+    #[must_use]
+    pub fn subscribe(&self) -> (broadcast::Receiver<Announcement>, u64, Option<Place>) {
+        let order = self.order();
+        (self.0.sink.subscribe(), order.n, order.here())
+    }
+
+    /// Announcement `n` again, for a shard that has lagged.
+    #[must_use]
+    pub fn again(&self, n: u64) -> Again {
+        let order = self.order();
+        match order.memory.entry(n) {
+            Some((partition, offset, notification)) => {
+                Again::Here(Announcement { n, what: What::Record { partition, offset, notification } })
+            }
+            None if n > order.n => Again::NotYet,
+            None => Again::Forgotten { n: order.n, here: order.here() },
+        }
+    }
+
+    /// The number announced last.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        self.0.newest.load(Ordering::Acquire)
+    }
+
+    /// Where this node is now; None while the log is unknown.
+    #[must_use]
+    pub fn here(&self) -> Option<Place> {
+        self.order().here()
+    }
+
+    /// Where memory begins.
+    #[must_use]
+    pub fn beginning(&self) -> Option<Place> {
+        let order = self.order();
+        Some(Place { next: order.memory.start().clone(), ..order.here()? })
+    }
+
+    /// Where somebody stands who came at `when` and had to wait until the log was known.
+    #[must_use]
+    pub fn since(&self, when: Timestamp) -> Option<Place> {
+        let order = self.order();
+        Some(Place { next: order.memory.since(when), ..order.here()? })
+    }
+
+    /// What somebody at `from` missed. `Err` names why the life in which `from` meant something is over.
+    pub fn scan(
+        &self,
+        life: u64,
+        from: &Vector,
+        page: Page,
+        wanted: impl FnMut(&Notification) -> bool,
+    ) -> Result<Scan, (GapReason, Option<Place>)> {
+        let order = self.order();
+        if order.life != life {
+            return Err((order.began, order.here().map(|here| Place { next: order.memory.start().clone(), ..here })));
+        }
+        Ok(order.memory.scan(from, page, wanted))
+    }
+
+    /// Takes the next number. Without shards nobody listens, and nothing is lost: memory has it.
+    fn announce(&self, order: &mut Order, what: What) {
+        order.n += 1;
+        self.0.newest.store(order.n, Ordering::Release);
+        let _ = self.0.sink.send(Announcement { n: order.n, what });
+    }
+
+    /// Everything remembered loses its place; the break itself is an announcement like any other.
+    fn new_life(&self, order: &mut Order, reason: GapReason, start: Vector) {
+        let settings = &self.0.settings;
+        order.life += 1;
+        order.began = reason;
+        order.memory = Memory::new(start, order.n + 2, settings.memory_bytes, settings.memory_age);
+        if let Some(place) = order.here() {
+            self.announce(order, What::Break { reason, place });
+        }
+    }
+
+    /// Forgets what has become too old, and shows what memory holds. To be called every second or so.
+    pub fn housekeeping(&self) {
+        let mut order = self.order();
+        order.memory.forget(Instant::now());
+        let metrics = &self.0.metrics;
+        metrics.memory_bytes.set(i64::try_from(order.memory.bytes()).unwrap_or(i64::MAX));
+        metrics.memory_records.set(i64::try_from(order.memory.len()).unwrap_or(i64::MAX));
+        metrics.memory_age_seconds.set(i64::try_from(order.memory.age().as_secs()).unwrap_or(i64::MAX));
+    }
+}
+
+impl Order {
+    fn here(&self) -> Option<Place> {
+        Some(Place { life: self.life, epoch: self.epoch?, next: self.memory.newest().clone() })
+    }
+}
+
+/// What `ingest` hands on.
+impl ingest::Next for Hub {
+    fn record(&self, incoming: Incoming) {
+        let mut order = self.order();
+        let records = &self.0.metrics.records;
+        if incoming.offset < order.memory.newest().get(incoming.partition) {
+            records.with("behind").inc();
+            return;
+        }
+        let repeat = incoming.notification.as_ref().is_some_and(|n| order.memory.knows(n.id));
+        let outcome = match (&incoming.notification, repeat) {
+            (None, _) => "rejected",
+            (Some(_), true) => "repeat",
+            (Some(_), false) => "announced",
+        };
+        let notification = incoming.notification.filter(|_| !repeat).map(Arc::new);
+        let (partition, offset) = (incoming.partition, incoming.offset);
+        order.memory.append(partition, offset, notification.clone(), Instant::now());
+        self.announce(&mut order, What::Record { partition, offset, notification });
+        records.with(outcome).inc();
+    }
+
+    fn begins(&self, epoch: Epoch, start: Vector) {
+        let mut order = self.order();
+        order.epoch = Some(epoch);
+        self.new_life(&mut order, GapReason::Epoch, start);
+    }
+
+    fn breaks(&self, reason: ingest::Broken, next: Vector) {
+        let reason = match reason {
+            ingest::Broken::Truncated => GapReason::Truncated,
+            ingest::Broken::Retention => GapReason::Retention,
+        };
+        self.new_life(&mut self.order(), reason, next);
+    }
+
+    fn position(&self) -> Vector {
+        self.order().memory.newest().clone()
+    }
+
+    fn log_is(&self, state: ingest::LogIs) {
+        let next = match state {
+            ingest::LogIs::Unknown(reason) => LogState { known: false, live: false, reason },
+            ingest::LogIs::Away(reason) => LogState { known: true, live: false, reason },
+            ingest::LogIs::Live => LogState { known: true, live: true, reason: "" },
+        };
+        self.0.metrics.log_live.set(i64::from(next.live));
+        self.0.state.send_if_modified(|state| std::mem::replace(state, next) != next);
+    }
+}

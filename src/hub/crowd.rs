@@ -1,0 +1,240 @@
+//! The live listeners of one shard: who gets an announcement, with which place, and who cannot follow.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+
+use super::{
+    announce::Place,
+    frame::{Frame, GapReason, Wire},
+    index::{Index, Key},
+    listener::{Listener, Offer},
+    turn::Turn,
+};
+use crate::{
+    notification::{Notification, Position, Vector, Viewer},
+    telemetry::Metrics,
+};
+
+struct Live {
+    listener: Listener,
+    /// Where it stands, if that is ahead of its shard: rare, and dropped when the shard has come by.
+    ahead: Option<Box<Vector>>,
+    /// The last announcement it was looked at for: who is in two terms of a union gets it once.
+    seen: u64,
+}
+
+/// Who left the crowd in the course of something.
+#[derive(Default)]
+pub struct Left {
+    /// Their outlet is full: they go on from this place at their own pace.
+    pub too_slow: Vec<(Listener, Vector)>,
+    /// Their client is not there any more.
+    pub gone: Vec<Listener>,
+}
+
+/// See the head of this file.
+pub struct Crowd {
+    live: Slab<Live>,
+    index: Index,
+    /// Who has a place of its own.
+    ahead: Vec<Key>,
+    metrics: Metrics,
+}
+
+impl Crowd {
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Crowd {
+        Crowd { live: Slab::new(), index: Index::default(), ahead: Vec::new(), metrics }
+    }
+
+    /// Makes a listener live that has everything before `at`, which is where its shard is or ahead of it.
+    pub fn admit(&mut self, listener: Listener, at: Vector, here: &Vector) {
+        let ahead = (!at.within(here)).then(|| Box::new(at));
+        let (viewer, sight, control) = (listener.viewer.clone(), listener.sight, listener.control.clone());
+        let stands_ahead = ahead.is_some();
+        let key = self.live.insert(Live { listener, ahead, seen: 0 });
+        control.live_at.set(Some(key));
+        self.index.add(key, &viewer, sight);
+        if stands_ahead {
+            self.ahead.push(key);
+        }
+    }
+
+    /// Takes a listener out, with the place of its own if it has one.
+    pub fn remove(&mut self, key: Key) -> Option<(Listener, Option<Box<Vector>>)> {
+        let Live { listener, ahead, .. } = self.live.try_remove(key)?;
+        listener.control.live_at.set(None);
+        self.index.remove(key, &listener.viewer, listener.sight);
+        if ahead.is_some() {
+            self.ahead.retain(|&k| k != key);
+        }
+        Some((listener, ahead))
+    }
+
+    /// Hands a notification to everybody it concerns. `here` is the place after it; `before` its partition's offset before.
+    pub fn hand_out(&mut self, n: u64, record: (usize, u64), before: u64, turn: &mut Turn<'_>, here: &Place) -> Left {
+        let notification = turn.notification();
+        let (mut full, mut gone, mut taken, mut bytes) = (Vec::new(), Vec::new(), 0_u64, 0_u64);
+        for (sight, keys) in self.index.candidates(&notification.audience) {
+            for &key in keys {
+                let Some(live) = self.live.get_mut(key) else { continue };
+                if live.seen == n || !concerns(live, notification, record) {
+                    continue;
+                }
+                live.seen = n;
+                let coat = live.listener.coat;
+                let wire = match &live.ahead {
+                    None => turn.shared(coat, sight, || here.position()),
+                    Some(ahead) => turn.own(coat, sight, &own_position(ahead, here)),
+                };
+                let Some(wire) = wire else { break };
+                let len = wire.len() as u64;
+                match live.listener.outlet.offer(wire) {
+                    Offer::Taken => {
+                        taken += 1;
+                        bytes += len;
+                    }
+                    Offer::Full => full.push(key),
+                    Offer::Gone => gone.push(key),
+                }
+            }
+        }
+        if let (Some(kind), true) = (turn.kind(), taken > 0) {
+            self.metrics.frames.with(kind.name()).inc_by(taken);
+            self.metrics.frame_bytes.inc_by(bytes);
+        }
+        if full.is_empty() && gone.is_empty() {
+            return Left::default();
+        }
+        let mut at = here.next.clone();
+        at.set(record.0, before);
+        self.take_out(&full, &gone, &at)
+    }
+
+    /// Whoever stood ahead and is now where the shard is needs no place of its own any more.
+    pub fn came_by(&mut self, here: &Vector) {
+        let live = &mut self.live;
+        self.ahead.retain(|&key| match live.get_mut(key) {
+            Some(one) if one.ahead.as_ref().is_some_and(|ahead| !ahead.within(here)) => true,
+            Some(one) => {
+                one.ahead = None;
+                false
+            }
+            None => false,
+        });
+    }
+
+    /// Tells everybody the same, whatever their rights. Who cannot take it goes on from its own place.
+    pub fn tell_everybody(&mut self, frame: &Frame, here: &Vector) -> Left {
+        let keys: Vec<Key> = self.live.iter().map(|(key, _)| key).collect();
+        self.tell(&keys, frame, here)
+    }
+
+    /// The beat of one tick: to who has nothing waiting and no place of its own.
+    pub fn beat(&mut self, tick: usize, ticks: usize, frame: &Frame, here: &Vector) -> Left {
+        let due = |(key, live): (Key, &Live)| {
+            (key % ticks == tick && live.ahead.is_none() && live.listener.outlet.is_empty()).then_some(key)
+        };
+        let keys: Vec<Key> = self.live.iter().filter_map(due).collect();
+        self.tell(&keys, frame, here)
+    }
+
+    /// Who has something waiting of which nothing has moved for so long.
+    #[must_use]
+    pub fn stuck(&self, slow_after: Duration, now: Instant) -> Vec<Key> {
+        let stuck = |live: &Live| {
+            let outlet = &live.listener.outlet;
+            !outlet.is_empty() && now.saturating_duration_since(outlet.last_progress()) > slow_after
+        };
+        self.live.iter().filter_map(|(key, live)| stuck(live).then_some(key)).collect()
+    }
+
+    /// Another life of the log: places of before mean nothing any more, and everybody who has one is told.
+    pub fn begin_life(&mut self, frame: &Frame, place: &Place) -> Left {
+        let mut of_before = Vec::new();
+        for (key, live) in &mut self.live {
+            if live.listener.life != place.life {
+                live.listener.life = place.life;
+                live.ahead = None;
+                of_before.push(key);
+            }
+        }
+        self.ahead.retain(|key| !of_before.contains(key));
+        self.tell(&of_before, frame, &place.next)
+    }
+
+    /// Other rights from the next notification on. What is on the screen already may be wrong: a gap says so.
+    pub fn rights(&mut self, key: Key, viewer: &Arc<Viewer>, here: &Place) -> Left {
+        let Some(live) = self.live.get_mut(key) else { return Left::default() };
+        let listener = &mut live.listener;
+        self.index.remove(key, &listener.viewer, listener.sight);
+        listener.see_as(Arc::clone(viewer));
+        self.index.add(key, &listener.viewer, listener.sight);
+        let position = match &live.ahead {
+            Some(ahead) => own_position(ahead, here),
+            None => here.position(),
+        };
+        self.tell(&[key], &Frame::gap(GapReason::Scope, position.to_string()), &here.next)
+    }
+
+    /// Everybody goes on by themselves, from `at` or from a place of their own.
+    pub fn empty(&mut self, at: &Vector) -> Left {
+        let keys: Vec<Key> = self.live.iter().map(|(key, _)| key).collect();
+        self.take_out(&keys, &[], at)
+    }
+
+    fn tell(&mut self, keys: &[Key], frame: &Frame, here: &Vector) -> Left {
+        let (mut full, mut gone, mut taken) = (Vec::new(), Vec::new(), 0_u64);
+        let mut dressed: Vec<(&'static str, Wire)> = Vec::new();
+        for &key in keys {
+            let Some(live) = self.live.get_mut(key) else { continue };
+            let coat = live.listener.coat;
+            let wire = match dressed.iter().find(|(name, _)| *name == coat.name()) {
+                Some((_, wire)) => wire.clone(),
+                None => {
+                    let wire = coat.dress(frame);
+                    dressed.push((coat.name(), wire.clone()));
+                    wire
+                }
+            };
+            match live.listener.outlet.offer(wire) {
+                Offer::Taken => taken += 1,
+                Offer::Full => full.push(key),
+                Offer::Gone => gone.push(key),
+            }
+        }
+        self.metrics.frames.with(frame.kind.name()).inc_by(taken);
+        self.take_out(&full, &gone, here)
+    }
+
+    fn take_out(&mut self, full: &[Key], gone: &[Key], at: &Vector) -> Left {
+        let mut left = Left::default();
+        for &key in full {
+            if let Some((listener, ahead)) = self.remove(key) {
+                let mut place = at.clone();
+                if let Some(ahead) = ahead {
+                    place.raise(&ahead);
+                }
+                left.too_slow.push((listener, place));
+            }
+        }
+        left.gone.extend(gone.iter().filter_map(|&key| self.remove(key)).map(|(listener, _)| listener));
+        left
+    }
+}
+
+fn concerns(live: &Live, notification: &Notification, (partition, offset): (usize, u64)) -> bool {
+    let has_it = live.ahead.as_ref().is_some_and(|ahead| offset < ahead.get(partition));
+    !has_it && notification.audience.includes(&live.listener.viewer, notification.mall)
+}
+
+fn own_position(ahead: &Vector, here: &Place) -> Position {
+    let mut next = here.next.clone();
+    next.raise(ahead);
+    Position { epoch: here.epoch, next }
+}
+

@@ -1,0 +1,135 @@
+//! What a listener is sent, free of transport, and the coat that a transport puts around it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// The kinds of frame: SSE's `event:`, WebSocket's `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Hello,
+    Notification,
+    Job,
+    Gap,
+    Status,
+    Beat,
+    Bye,
+}
+
+impl Kind {
+    /// The name on the wire and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Hello => "hello",
+            Kind::Notification => "notification",
+            Kind::Job => "job",
+            Kind::Gap => "gap",
+            Kind::Status => "status",
+            Kind::Beat => "beat",
+            Kind::Bye => "bye",
+        }
+    }
+}
+
+/// Why a listener may have missed something that cannot be given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GapReason {
+    /// Older than what is remembered.
+    Retention,
+    /// Another log: the topic or the cluster is a new one.
+    Epoch,
+    /// The log became shorter than what we had read of it.
+    Truncated,
+    /// A position that this log never gave out.
+    Unknown,
+    /// The viewer's rights changed: what is on the screen may be too much or too little.
+    Scope,
+}
+
+impl GapReason {
+    /// The word on the wire and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            GapReason::Retention => "retention",
+            GapReason::Epoch => "epoch",
+            GapReason::Truncated => "truncated",
+            GapReason::Unknown => "unknown",
+            GapReason::Scope => "scope",
+        }
+    }
+}
+
+/// One thing to tell a listener.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    pub kind: Kind,
+    /// Where the listener stands once it has this frame; None leaves its place as it was.
+    pub position: Option<String>,
+    /// JSON on one line.
+    pub body: Bytes,
+    /// How long a client shall wait before it comes back, should the connection end.
+    pub retry: Option<Duration>,
+}
+
+/// A frame in the bytes of a transport: what is the listener's own, then what all of its kind share.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    pub kind: Kind,
+    pub head: Bytes,
+    pub body: Bytes,
+}
+
+impl Wire {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// How a transport dresses frames. The body is made once and shared; the head carries the position.
+pub trait Coat: Send + Sync {
+    /// Names the transport: frames dressed by coats of one name are the same bytes.
+    fn name(&self) -> &'static str;
+
+    /// The part that does not depend on the listener's place.
+    fn body(&self, kind: Kind, json: &[u8], retry: Option<Duration>) -> Bytes;
+
+    /// The part that does.
+    fn head(&self, kind: Kind, position: Option<&str>, body: &Bytes) -> Bytes;
+
+    /// Head and body in one piece, for whoever sends the same to many.
+    fn dress(&self, frame: &Frame) -> Wire {
+        let body = self.body(frame.kind, &frame.body, frame.retry);
+        let head = self.head(frame.kind, frame.position.as_deref(), &body);
+        Wire { kind: frame.kind, head: Bytes::new(), body: [head, body].concat().into() }
+    }
+}
+
+impl Frame {
+    /// Something was missed; the stream goes on at `position`.
+    #[must_use]
+    pub fn gap(reason: GapReason, position: String) -> Frame {
+        let body = format!(r#"{{"reason":"{}"}}"#, reason.name()).into();
+        Frame { kind: Kind::Gap, position: Some(position), body, retry: None }
+    }
+
+    /// Whether what comes is all there is, or why it may not be.
+    #[must_use]
+    pub fn status(live: bool, reason: &str) -> Frame {
+        let body = if live { r#"{"live":true}"#.into() } else { format!(r#"{{"live":false,"reason":"{reason}"}}"#).into() };
+        Frame { kind: Kind::Status, position: None, body, retry: None }
+    }
+
+    /// Still here, and everything up to `position` has been sent.
+    #[must_use]
+    pub fn beat(position: String) -> Frame {
+        Frame { kind: Kind::Beat, position: Some(position), body: "{}".into(), retry: None }
+    }
+}

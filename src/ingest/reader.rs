@@ -1,0 +1,168 @@
+//! The reader: one thread that polls Kafka, decodes, and hands on, in the order of each partition.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, TryRecvError},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::Consumer as _,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{BorrowedMessage, Headers},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Decoder, Incoming, Next, RawRecord, client::Consumer, rejected};
+use crate::{
+    notification::{Coordinates, Epoch},
+    telemetry::Metrics,
+};
+
+/// How long a poll waits: no longer than an order of the pulse may wait.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What the pulse asks of the reader.
+pub enum Order {
+    /// Read exactly these partitions from these offsets.
+    Assign { epoch: Epoch, number: u64, from: Vec<(usize, u64)> },
+    /// Read these as well: the topic has grown.
+    Add(Vec<(usize, u64)>),
+}
+
+/// What the reader has seen, for the pulse to judge.
+#[derive(Default)]
+pub struct Seen(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Reached its end since it was assigned, and nothing has come since.
+    at_end: HashMap<usize, bool>,
+    /// The number of the assignment that `at_end` speaks of.
+    assignment: u64,
+    out_of_range: bool,
+    trouble: bool,
+}
+
+impl Seen {
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The partition's end was reached, since that assignment and after its last record.
+    pub fn at_end(&self, partition: usize, assignment: u64) -> bool {
+        self.with(|state| state.assignment == assignment && state.at_end.get(&partition).copied().unwrap_or(false))
+    }
+
+    /// An offset was out of range since the last question.
+    pub fn take_out_of_range(&self) -> bool {
+        self.with(|state| std::mem::take(&mut state.out_of_range))
+    }
+
+    /// The client lost all brokers since the last question.
+    pub fn take_trouble(&self) -> bool {
+        self.with(|state| std::mem::take(&mut state.trouble))
+    }
+}
+
+pub struct Reader {
+    pub consumer: Arc<Consumer>,
+    pub topic: String,
+    pub decoder: Decoder,
+    pub rejections: rejected::Log,
+    pub metrics: Metrics,
+    pub next: Arc<dyn Next>,
+    pub seen: Arc<Seen>,
+    pub inbox: Receiver<Order>,
+    pub stop: CancellationToken,
+}
+
+impl Reader {
+    pub fn run(mut self) {
+        let mut epoch = Epoch(0);
+        while !self.stop.is_cancelled() {
+            match self.inbox.try_recv() {
+                Ok(Order::Assign { epoch: of, number, from }) => {
+                    epoch = of;
+                    self.assign(&from, Consumer::assign);
+                    self.seen.with(|state| {
+                        state.at_end.clear();
+                        state.assignment = number;
+                    });
+                }
+                Ok(Order::Add(from)) => self.assign(&from, Consumer::incremental_assign),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            let consumer = Arc::clone(&self.consumer);
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => self.record(&message, epoch),
+                Some(Err(error)) => self.trouble(&error),
+                None => {}
+            }
+        }
+    }
+
+    fn assign(&self, from: &[(usize, u64)], how: fn(&Consumer, &TopicPartitionList) -> Result<(), KafkaError>) {
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset) in from {
+            let (Ok(partition), Ok(offset)) = (i32::try_from(partition), i64::try_from(offset)) else { continue };
+            if let Err(error) = list.add_partition_offset(&self.topic, partition, Offset::Offset(offset)) {
+                tracing::error!(%error, kafka.partition = partition, "a partition cannot be assigned");
+            }
+        }
+        if let Err(error) = how(&self.consumer, &list) {
+            tracing::error!(%error, "the partitions cannot be assigned");
+        }
+    }
+
+    fn record(&mut self, message: &BorrowedMessage<'_>, epoch: Epoch) {
+        let (Ok(partition), Ok(offset)) = (usize::try_from(message.partition()), u64::try_from(message.offset()))
+        else {
+            return;
+        };
+        self.seen.with(|state| state.at_end.insert(partition, false));
+        let timestamp = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let headers = message.headers().map(|headers| headers.iter().map(|h| (h.key, h.value)).collect());
+        let raw = RawRecord {
+            coordinates: Coordinates { epoch, partition, offset },
+            timestamp: timestamp.unwrap_or_else(Timestamp::now),
+            key: message.key(),
+            headers: headers.unwrap_or_default(),
+            value: message.payload(),
+        };
+        let notification = match self.decoder.decode(&raw) {
+            Ok(notification) => Some(notification),
+            Err(rejected) => {
+                self.rejections.rejected(partition, offset, &rejected);
+                None
+            }
+        };
+        self.next.record(Incoming { partition, offset, notification });
+    }
+
+    fn trouble(&mut self, error: &KafkaError) {
+        match error {
+            KafkaError::PartitionEOF(partition) => {
+                if let Ok(partition) = usize::try_from(*partition) {
+                    self.seen.with(|state| state.at_end.insert(partition, true));
+                }
+            }
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
+                self.seen.with(|state| state.out_of_range = true);
+            }
+            KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown) => {
+                self.seen.with(|state| state.trouble = true);
+            }
+            error => {
+                self.metrics.kafka_errors.inc();
+                tracing::debug!(%error, "the Kafka client reports");
+            }
+        }
+    }
+}
