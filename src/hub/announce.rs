@@ -46,7 +46,10 @@ pub enum Again {
     /// Nothing of that number has been announced yet.
     NotYet,
     /// Memory has passed it; the newest number and place instead.
-    Forgotten { n: u64, here: Option<Place> },
+    Forgotten {
+        n: u64,
+        here: Option<Place>,
+    },
 }
 
 /// A place in one life of the log. A life ends when offsets lose their meaning: another epoch, or a log that shrank.

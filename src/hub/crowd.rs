@@ -237,4 +237,3 @@ fn own_position(ahead: &Vector, here: &Place) -> Position {
     next.raise(ahead);
     Position { epoch: here.epoch, next }
 }
-

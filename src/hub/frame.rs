@@ -123,7 +123,8 @@ impl Frame {
     /// Whether what comes is all there is, or why it may not be.
     #[must_use]
     pub fn status(live: bool, reason: &str) -> Frame {
-        let body = if live { r#"{"live":true}"#.into() } else { format!(r#"{{"live":false,"reason":"{reason}"}}"#).into() };
+        let body =
+            if live { r#"{"live":true}"#.into() } else { format!(r#"{{"live":false,"reason":"{reason}"}}"#).into() };
         Frame { kind: Kind::Status, position: None, body, retry: None }
     }
 

@@ -95,8 +95,7 @@ impl Shard {
         let state = RefCell::new(State { n, here, crowd, everybody: HashMap::new(), drain: None });
         let log_now = *log.borrow_and_update();
         let tick = plan.heartbeat / u32::try_from(TICKS_PER_HEARTBEAT).unwrap_or(1);
-        let shard =
-            Rc::new(Shard { hub, plan, number, state, log: Cell::new(log_now), behind: Cell::new(false) });
+        let shard = Rc::new(Shard { hub, plan, number, state, log: Cell::new(log_now), behind: Cell::new(false) });
         let mut clock = tokio::time::interval(tick);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drain = tokio::time::interval(DRAIN_STEP);
@@ -396,4 +395,3 @@ impl Shard {
         self.state.borrow_mut().everybody.remove(&listener.id);
     }
 }
-
