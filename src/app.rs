@@ -21,7 +21,7 @@ use crate::{
     identity::Identity,
     ingest::{Ingest, Refill},
     notification::Catalogue,
-    shutdown::{Signals, Stop},
+    shutdown::Signals,
     telemetry::{Metrics, Readiness},
 };
 
@@ -70,13 +70,16 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
 fn lock(data_dir: &Path) -> anyhow::Result<File> {
     let shown = data_dir.display();
     std::fs::create_dir_all(data_dir).with_context(|| format!("the data folder {shown} cannot be made"))?;
-    let file = File::create(data_dir.join("lock")).with_context(|| format!("the data folder {shown} is not writable"))?;
+    let file =
+        File::create(data_dir.join("lock")).with_context(|| format!("the data folder {shown} is not writable"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             bail!("another allim runs in the data folder {shown}; name another one with ALLIM_DATA_DIR")
         }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("the data folder {shown} cannot be locked")),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("the data folder {shown} cannot be locked"))
+        }
     }
 }
 
@@ -129,13 +132,18 @@ impl Server {
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let catalogue = Catalogue::builtin();
         let hub = Hub::new(settings.hub.clone(), metrics.clone());
-        let refill =
-            Refill { age: settings.hub.memory_age, records: settings.hub.memory_bytes / LEAST_RECORD_BYTES };
+        let refill = Refill { age: settings.hub.memory_age, records: settings.hub.memory_bytes / LEAST_RECORD_BYTES };
         let next = Arc::new(hub.clone());
         let ingest = Ingest::start(&settings.ingest, refill, catalogue.clone(), metrics.clone(), next)?;
-        let streams =
-            Streams::start(settings.deliver.clone(), settings.hub.shards, &hub, ingest.ends(), catalogue, metrics.clone())
-                .context("no thread for a shard")?;
+        let streams = Streams::start(
+            settings.deliver.clone(),
+            settings.hub.shards,
+            &hub,
+            ingest.ends(),
+            catalogue,
+            metrics.clone(),
+        )
+        .context("no thread for a shard")?;
         let identity = Identity::new(&settings.identity, &metrics)?;
         let recheck = Recheck::new(settings.http.recheck);
 
@@ -199,7 +207,11 @@ async fn report_readiness(hub: Hub, readiness: Readiness) {
         if now.known {
             readiness.ready();
         }
-        if now.live { readiness.live() } else { readiness.not_live(now.reason) }
+        if now.live {
+            readiness.live()
+        } else {
+            readiness.not_live(now.reason)
+        }
         if state.changed().await.is_err() {
             return;
         }

@@ -3,6 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use allim::{
+    app,
     config::{self, Settings, cli},
     telemetry,
 };
@@ -41,6 +42,7 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
                 println!("{}", telemetry::health::ask(settings.http.listen).await?);
                 Ok(())
             }
+            cli::Command::Serve => app::run(settings).await,
             _ => anyhow::bail!("this part is still being built"),
         }
     })

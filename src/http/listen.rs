@@ -5,11 +5,7 @@ use std::sync::Arc;
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderValue, StatusCode, header, request::Parts};
 
-use super::{
-    Doors, extract,
-    problem::Problem,
-    recheck::Watched,
-};
+use super::{Doors, extract, problem::Problem, recheck::Watched};
 use crate::{
     deliver::{Arrival, Goodbye, QueueBody, queue, sse::SSE},
     hub::{Coat, Command, Outlet},

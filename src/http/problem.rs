@@ -63,7 +63,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code, detail) = self.row();
         let title = status.canonical_reason().unwrap_or("error");
-        let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
+        let body =
+            json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
