@@ -22,7 +22,7 @@ use crate::{
     ingest::{Ingest, Refill},
     notification::Catalogue,
     shutdown::Signals,
-    telemetry::{Metrics, Readiness},
+    telemetry::{self, Metrics, Readiness},
 };
 
 /// The least that a record in memory takes: how many of them a refill may read at most.
@@ -42,6 +42,7 @@ struct Demo {
 
 /// Serves until a signal. Everything that can fail at a start fails before the first line is printed.
 pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
+    telemetry::log::start(&settings.telemetry)?;
     let mut signals = Signals::new().context("no signal can be received")?;
     let _lock = lock(&settings.data_dir)?;
     let public = bind(settings.http.listen, settings.http.send_buffer, "ALLIM_LISTEN")?;
@@ -59,9 +60,11 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     }
     if let Some(accounts) = demo.accounts {
         accounts.stop().await;
+        tracing::debug!("demo accounts closed");
     }
     if let Some(broker) = demo.broker {
         broker.stop().await;
+        tracing::debug!("demo broker closed");
     }
     Ok(())
 }
@@ -185,10 +188,13 @@ impl Server {
         while self.streams.count() > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        tracing::debug!(streams = self.streams.count(), "goodbyes said");
         self.stop.cancel();
         self.connections.end(LAST_WORDS).await;
+        tracing::debug!("doors closed");
         self.tasks.shutdown().await;
         let _ = tokio::task::spawn_blocking(|| self.ingest.stop()).await;
+        tracing::debug!("Kafka closed");
     }
 }
 

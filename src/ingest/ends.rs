@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -34,7 +34,8 @@ struct Partition {
 }
 
 struct Inner {
-    consumer: Arc<Consumer>,
+    /// The client ends with `Ingest::stop`, whoever still has questions.
+    consumer: Weak<Consumer>,
     topic: String,
     partitions: Mutex<HashMap<usize, Arc<Partition>>>,
 }
@@ -44,7 +45,8 @@ struct Inner {
 pub struct Ends(Arc<Inner>);
 
 impl Ends {
-    pub(super) fn new(consumer: Arc<Consumer>, topic: String) -> Ends {
+    pub(super) fn new(consumer: &Arc<Consumer>, topic: String) -> Ends {
+        let consumer = Arc::downgrade(consumer);
         Ends(Arc::new(Inner { consumer, topic, partitions: Mutex::default() }))
     }
 
@@ -80,7 +82,7 @@ impl Ends {
         let question = move || {
             let asked = Instant::now();
             let number = i32::try_from(partition).ok()?;
-            match inner.consumer.fetch_watermarks(&inner.topic, number, QUESTION) {
+            match inner.consumer.upgrade()?.fetch_watermarks(&inner.topic, number, QUESTION) {
                 Ok((_, high)) => Some(End { asked, offset: u64::try_from(high).ok() }),
                 Err(KafkaError::MetadataFetch(
                     RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition,

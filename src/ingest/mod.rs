@@ -110,7 +110,7 @@ impl Ingest {
         let consumer = Arc::new(client::consumer(settings, &metrics)?);
         let stop = CancellationToken::new();
         let (orders, inbox) = std::sync::mpsc::sync_channel(16);
-        let ends = Ends::new(Arc::clone(&consumer), settings.topic.clone());
+        let ends = Ends::new(&consumer, settings.topic.clone());
         let decoder = Decoder {
             catalogue,
             legacy_text: settings.legacy_text,
