@@ -123,3 +123,43 @@ impl Producer {
         let _ = task::spawn_blocking(move || drop(self)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    fn settings(bootstrap_servers: String) -> Settings {
+        Settings { bootstrap_servers, topic: "T".into(), client_id: "test".into(), properties: Vec::new() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_key_goes_where_java_sends_it_and_a_missing_topic_is_not_made() {
+        let cluster = MockCluster::new(1).unwrap();
+        let producer = Producer::new(&settings(cluster.bootstrap_servers())).unwrap();
+        let missing = producer.check().await.unwrap_err();
+        assert!(matches!(&missing, Failed::NoTopic(topic, _) if topic == "T"), "{missing}");
+
+        cluster.create_topic("T", 8, 1).unwrap();
+        let producer = Producer::new(&settings(cluster.bootstrap_servers())).unwrap();
+        producer.check().await.unwrap();
+        // murmur2 of Kafka's own tests, made positive, modulo 8.
+        for (key, partition) in [("21", 4), ("foobar", 6), ("a-little-bit-long-string", 0)] {
+            for offset in 0..2 {
+                let record = Outgoing { key: Some(key.into()), headers: Vec::new(), value: b"{}".to_vec() };
+                let published = producer.send(&record).await.unwrap();
+                assert_eq!((published.partition, published.offset), (partition, offset), "{key}");
+            }
+        }
+        producer.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_property_that_librdkafka_does_not_know_is_said_at_once() {
+        let mut settings = settings("127.0.0.1:1".into());
+        settings.properties.push(("no.such.thing".into(), "1".into()));
+        let error = Producer::new(&settings).unwrap_err();
+        assert!(error.to_string().contains("no.such.thing"), "{error}");
+    }
+}

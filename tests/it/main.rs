@@ -1,4 +1,5 @@
 //! Allim's behaviours, one chapter per file, in one binary.
 
 mod identity;
+mod publish;
 mod settings;
