@@ -1,10 +1,12 @@
 //! Reads the settings, runs what was asked for, and chooses the exit code.
 
-use std::{path::Path, process::ExitCode};
+use std::{io, path::Path, process::ExitCode};
 
 use allim::{
     app,
     config::{self, Settings, cli},
+    demo::accounts::Accounts,
+    publish::{command, tail},
     telemetry,
 };
 use anyhow::Context;
@@ -38,12 +40,26 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
     runtime.block_on(async {
         match command {
             cli::Command::CheckConfig => Ok(()),
+            cli::Command::Serve => app::run(settings).await,
+            cli::Command::Publish(order) => {
+                let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
+                Ok(command::run(&settings.publish(brokers), &order, &mut io::stdout()).await?)
+            }
+            cli::Command::Tail(order) => {
+                let usual = format!("http://{}", settings.http.listen);
+                Ok(tail::run(&order, &usual, &mut io::stdout()).await?)
+            }
             cli::Command::Health => {
                 println!("{}", telemetry::health::ask(settings.http.listen).await?);
                 Ok(())
             }
-            cli::Command::Serve => app::run(settings).await,
-            _ => anyhow::bail!("this part is still being built"),
+            cli::Command::DemoAccounts { listen } => {
+                let accounts = Accounts::start(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+                println!("demo accounts answer at {}; Ctrl-C ends them", accounts.url());
+                tokio::signal::ctrl_c().await.context("no signals")?;
+                accounts.stop().await;
+                Ok(())
+            }
         }
     })
 }

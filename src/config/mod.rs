@@ -19,7 +19,7 @@ pub use given::{Environment, Origin};
 
 use given::{AllGiven, Reader};
 
-use crate::{deliver, http, hub, identity, ingest, telemetry};
+use crate::{deliver, http, hub, identity, ingest, publish, telemetry};
 
 /// The process ends with it when its settings are not good (`EX_CONFIG`).
 pub const EXIT_BAD_SETTINGS: u8 = 78;
@@ -300,6 +300,17 @@ fn read_telemetry(r: &mut Reader) -> Option<telemetry::Settings> {
 }
 
 impl Settings {
+    /// For the producer towards these brokers: `ingest`'s where they are real, else the small one's address.
+    #[must_use]
+    pub fn publish(&self, bootstrap_servers: String) -> publish::Settings {
+        publish::Settings {
+            bootstrap_servers,
+            topic: self.ingest.topic.clone(),
+            client_id: self.ingest.client_id.clone(),
+            properties: self.ingest.properties.clone(),
+        }
+    }
+
     /// What `check-config` prints: that all is well, what each choice comes from, and what runs embedded.
     #[must_use]
     pub fn report(&self) -> String {

@@ -1,1 +1,48 @@
-//! Into Kafka: the one producer, used by the command line.
+//! Into Kafka: the one producer, and what the command line does with it; beside it the smallest listener, to watch.
+
+use std::time::Duration;
+
+pub mod command;
+pub mod event;
+mod producer;
+mod sse;
+pub mod tail;
+
+pub use event::Outgoing;
+pub use producer::Producer;
+
+/// What the station needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `host:port,…` of the brokers.
+    pub bootstrap_servers: String,
+    pub topic: String,
+    /// How this node calls itself towards the brokers.
+    pub client_id: String,
+    /// For librdkafka, over our own choices.
+    pub properties: Vec<(String, String)>,
+}
+
+/// Where a record came to lie: from here on it is not lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    pub partition: i32,
+    pub offset: i64,
+    /// From handing it over to the brokers' answer.
+    pub took: Duration,
+}
+
+/// Why a record did not come to lie in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    #[error("the settings for the brokers are not good: {0}")]
+    Settings(String),
+    #[error("no broker answers at {0}")]
+    NoBroker(String),
+    #[error("there is no topic {0} at {1}; create it, or set ALLIM_KAFKA_TOPIC")]
+    NoTopic(String, String),
+    #[error("the record is larger than the brokers take")]
+    TooLarge,
+    #[error("the brokers did not take it: {0}")]
+    Refused(String),
+}

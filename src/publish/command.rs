@@ -1,0 +1,186 @@
+//! `allim publish`: an event as a domain service would write it, and where it came to lie.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{
+    Failed, Outgoing, Producer, Published, Settings,
+    event::{self, Event},
+};
+use crate::notification::{Audience, MallNo, PartnerNo};
+
+/// Where the small broker of a running server writes down its address, in the folder of data.
+pub const ADDRESS_FILE: &str = "kafka.address";
+/// Sent before the first answer is waited for; more would only wait in the client.
+const AT_ONCE: usize = 256;
+/// More lines than this nobody reads.
+const LINES: u32 = 20;
+
+/// What can be said behind `allim publish`.
+#[derive(Debug, Clone, Args)]
+pub struct Order {
+    /// The event's type, such as order.created.
+    #[arg(value_name = "TYPE", required_unless_present = "raw")]
+    pub kind: Option<String>,
+    /// The mall it is about.
+    #[arg(long, value_name = "N")]
+    pub mall: Option<MallNo>,
+    /// Who shall see it, such as operator:70001; else the catalogue's rule decides.
+    #[arg(long, value_name = "AUDIENCE")]
+    pub to: Option<Audience>,
+    /// The partner it is about.
+    #[arg(long, value_name = "N")]
+    pub partner: Option<PartnerNo>,
+    /// The producer's own title.
+    #[arg(long)]
+    pub title: Option<String>,
+    /// The producer's own text.
+    #[arg(long)]
+    pub body: Option<String>,
+    /// The event's fields as JSON, or @FILE; else the catalogue's example.
+    #[arg(long, value_name = "JSON")]
+    pub data: Option<String>,
+    /// How often, each time under an id of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub count: u32,
+    /// This very text as the record's value, as people typed it into the old console producer.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["kind", "mall", "to", "partner", "title", "body", "data"])]
+    pub raw: Option<String>,
+    /// The record's key; else mall:N, partner:P or operator:N.
+    #[arg(long)]
+    pub key: Option<String>,
+}
+
+/// Why nothing was published, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum NotPublished {
+    #[error("no brokers are set, and no server runs on this data folder ({0}); start `allim` there first")]
+    NoAddress(String),
+    #[error("--data is no JSON object: {0}")]
+    BadData(String),
+    #[error("nobody could see it: say --to, or --mall, or give --data that names one")]
+    ForNobody,
+    #[error(transparent)]
+    Failed(#[from] Failed),
+    #[error("the answer could not be printed: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// The brokers that are set, else the small one of the server that runs on this data folder.
+pub fn find_brokers(set: &str, data_dir: &Path) -> Result<String, NotPublished> {
+    if !set.is_empty() {
+        return Ok(set.to_owned());
+    }
+    let file = data_dir.join(ADDRESS_FILE);
+    let address = fs::read_to_string(&file).unwrap_or_default().trim().to_owned();
+    if address.is_empty() { Err(NotPublished::NoAddress(data_dir.display().to_string())) } else { Ok(address) }
+}
+
+/// Publishes what was ordered, and writes a line for each, or a summary of many.
+pub async fn run(settings: &Settings, order: &Order, out: &mut impl Write) -> Result<(), NotPublished> {
+    let what = What::of(order)?;
+    let producer = Producer::new(settings)?;
+    let done = send_all(&producer, &what, order.count, out).await;
+    producer.close().await;
+    done
+}
+
+async fn send_all(producer: &Producer, what: &What, count: u32, out: &mut impl Write) -> Result<(), NotPublished> {
+    producer.check().await?;
+    let began = Instant::now();
+    let mut slowest = Duration::ZERO;
+    let sends = stream::iter(0..count).map(|_| async {
+        let record = what.record();
+        producer.send(&record).await
+    });
+    let mut answers = std::pin::pin!(sends.buffered(AT_ONCE));
+    while let Some(Published { partition, offset, took }) = answers.try_next().await? {
+        slowest = slowest.max(took);
+        if count <= LINES {
+            let milliseconds = took.as_millis();
+            writeln!(
+                out,
+                "published {} to partition {partition} at offset {offset} ({milliseconds} ms)",
+                what.called()
+            )?;
+        }
+    }
+    if count > LINES {
+        let seconds = began.elapsed().as_secs_f64();
+        let (rate, slowest) = (f64::from(count) / seconds, slowest.as_millis());
+        writeln!(
+            out,
+            "published {count} {} in {seconds:.2} s ({rate:.0}/s), the slowest in {slowest} ms",
+            what.called()
+        )?;
+    }
+    Ok(())
+}
+
+/// What is sent again and again.
+enum What {
+    Event(Box<Event>),
+    Raw(Outgoing),
+}
+
+impl What {
+    fn of(order: &Order) -> Result<What, NotPublished> {
+        if let Some(text) = &order.raw {
+            let value = text.clone().into_bytes();
+            return Ok(What::Raw(Outgoing { key: order.key.clone(), headers: Vec::new(), value }));
+        }
+        let kind = order.kind.clone().unwrap_or_default();
+        let data = match &order.data {
+            Some(data) => read_data(data)?,
+            None => event::example(&kind).unwrap_or_default(),
+        };
+        let nothing_says_for_whom = order.to.is_none() && order.mall.is_none() && order.partner.is_none();
+        if nothing_says_for_whom && data.is_empty() {
+            return Err(NotPublished::ForNobody);
+        }
+        let mut event = Event {
+            kind,
+            mall: order.mall,
+            partner: order.partner,
+            audience: order.to.clone(),
+            title: order.title.clone(),
+            body: order.body.clone(),
+            data,
+            key: order.key.clone(),
+        };
+        event.settle();
+        Ok(What::Event(Box::new(event)))
+    }
+
+    fn record(&self) -> Outgoing {
+        match self {
+            What::Event(event) => event.record(&event::fresh_id(), Timestamp::now()),
+            What::Raw(record) => record.clone(),
+        }
+    }
+
+    fn called(&self) -> &str {
+        match self {
+            What::Event(event) => &event.kind,
+            What::Raw(_) => "raw text",
+        }
+    }
+}
+
+fn read_data(data: &str) -> Result<Map<String, Value>, NotPublished> {
+    let bad = |error: &dyn std::fmt::Display| NotPublished::BadData(error.to_string());
+    let text = match data.strip_prefix('@') {
+        Some(file) => fs::read_to_string(file).map_err(|error| bad(&format!("{file}: {error}")))?,
+        None => data.to_owned(),
+    };
+    serde_json::from_str(&text).map_err(|error| bad(&error))
+}

@@ -1,0 +1,165 @@
+//! The producer: quick or honest, so that a person who waits hears within seconds whether the log has it.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{FutureProducer, FutureRecord, Producer as _},
+};
+use tokio::task;
+
+use super::{Failed, Outgoing, Published, Settings};
+use crate::telemetry::log;
+
+/// What is not acknowledged by then is a failure: the caller may try again, with the same id.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// librdkafka's lines go the way of all lines.
+#[derive(Clone)]
+struct Lines;
+
+impl ClientContext for Lines {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log::librdkafka(level as u8, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the producer met an error and goes on");
+    }
+}
+
+/// A handle; clones share the connections and the queue.
+#[derive(Clone)]
+pub struct Producer {
+    inner: FutureProducer<Lines>,
+    settings: Settings,
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("servers", &self.settings.bootstrap_servers).finish_non_exhaustive()
+    }
+}
+
+impl Producer {
+    /// Connects in the background; [`Producer::check`] says whether somebody is there.
+    pub fn new(settings: &Settings) -> Result<Producer, Failed> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &settings.bootstrap_servers)
+            .set("client.id", &settings.client_id)
+            // Acknowledged means on every replica in sync, once and in order, also after a repeat.
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("message.timeout.ms", DEADLINE.as_millis().to_string())
+            // A person waits; a batch does not.
+            .set("linger.ms", "0")
+            // A key goes where every Java producer sends it, so that a mall stays in one partition.
+            .set("partitioner", "murmur2_random")
+            // A typing error must not make a topic.
+            .set("allow.auto.create.topics", "false")
+            .set("queue.buffering.max.kbytes", "16384")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("socket.keepalive.enable", "true");
+        for (key, value) in &settings.properties {
+            config.set(key, value);
+        }
+        let inner = config.create_with_context(Lines).map_err(|error| Failed::Settings(error.to_string()))?;
+        Ok(Producer { inner, settings: settings.clone() })
+    }
+
+    /// Whether a broker answers and has the topic.
+    pub async fn check(&self) -> Result<(), Failed> {
+        let (inner, topic) = (self.inner.clone(), self.settings.topic.clone());
+        // The call blocks.
+        let asked = task::spawn_blocking(move || inner.client().fetch_metadata(Some(&topic), DEADLINE)).await;
+        let servers = &self.settings.bootstrap_servers;
+        let metadata = match asked {
+            Ok(Ok(metadata)) => metadata,
+            Ok(Err(_)) | Err(_) => return Err(Failed::NoBroker(servers.clone())),
+        };
+        let there = metadata.topics().iter().any(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        if there { Ok(()) } else { Err(Failed::NoTopic(self.settings.topic.clone(), servers.clone())) }
+    }
+
+    /// Returns when every replica in sync has it, or when it is known that it may not come to be.
+    pub async fn send(&self, record: &Outgoing) -> Result<Published, Failed> {
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+        let mut message = FutureRecord::<str, [u8]>::to(&self.settings.topic).payload(&record.value).headers(headers);
+        if let Some(key) = &record.key {
+            message = message.key(key);
+        }
+        let began = Instant::now();
+        match self.inner.send(message, DEADLINE).await {
+            Ok(delivery) => {
+                Ok(Published { partition: delivery.partition, offset: delivery.offset, took: began.elapsed() })
+            }
+            Err((error, _)) => Err(self.failed(&error)),
+        }
+    }
+
+    fn failed(&self, error: &KafkaError) -> Failed {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageTimedOut) => Failed::NoBroker(self.settings.bootstrap_servers.clone()),
+            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                Failed::NoTopic(self.settings.topic.clone(), self.settings.bootstrap_servers.clone())
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Failed::TooLarge,
+            _ => Failed::Refused(error.to_string()),
+        }
+    }
+
+    /// Lets go of it. The last handle takes about 100 ms, which is nothing for a thread of the runtime.
+    pub async fn close(self) {
+        let _ = task::spawn_blocking(move || drop(self)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    fn settings(bootstrap_servers: String) -> Settings {
+        Settings { bootstrap_servers, topic: "T".into(), client_id: "test".into(), properties: Vec::new() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_key_goes_where_java_sends_it_and_a_missing_topic_is_not_made() {
+        let cluster = MockCluster::new(1).unwrap();
+        let producer = Producer::new(&settings(cluster.bootstrap_servers())).unwrap();
+        let missing = producer.check().await.unwrap_err();
+        assert!(matches!(&missing, Failed::NoTopic(topic, _) if topic == "T"), "{missing}");
+
+        cluster.create_topic("T", 8, 1).unwrap();
+        let producer = Producer::new(&settings(cluster.bootstrap_servers())).unwrap();
+        producer.check().await.unwrap();
+        // murmur2 of Kafka's own tests, made positive, modulo 8.
+        for (key, partition) in [("21", 4), ("foobar", 6), ("a-little-bit-long-string", 0)] {
+            for offset in 0..2 {
+                let record = Outgoing { key: Some(key.into()), headers: Vec::new(), value: b"{}".to_vec() };
+                let published = producer.send(&record).await.unwrap();
+                assert_eq!((published.partition, published.offset), (partition, offset), "{key}");
+            }
+        }
+        producer.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_property_that_librdkafka_does_not_know_is_said_at_once() {
+        let mut settings = settings("127.0.0.1:1".into());
+        settings.properties.push(("no.such.thing".into(), "1".into()));
+        let error = Producer::new(&settings).unwrap_err();
+        assert!(error.to_string().contains("no.such.thing"), "{error}");
+    }
+}
