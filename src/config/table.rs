@@ -86,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     is("kafka.client_id", "allim", "How this node calls itself towards the brokers."),
     secret("kafka.properties", "none", "`key=value;…` for librdkafka, over our own choices: TLS, SASL."),
     is("kafka.type_prefix", "kr.co.shopby.", "Stripped from the types of events, as is a `.vN` behind them."),
-    is("kafka.max_record_bytes", "1048576", "A larger value is refused before it is looked at."),
+    is("kafka.max_record_bytes", "262144", "A larger value is refused before it is looked at."),
 
     means("accounts.url", "the demo account service", "Asked whose a token is; with real brokers it has to be set."),
     is("accounts.fresh_seconds", "30", "How long an answer serves without asking again."),
@@ -111,15 +111,15 @@ pub const SETTINGS: &[Setting] = &[
     means("hub.shards", "one per core", "Threads that own listeners."),
 
     is("deliver.heartbeat_seconds", "15", "Between two beats; proxies close what is silent for 30 or 60 seconds."),
-    is("deliver.queue_frames", "128", "Frames that wait for one slow reader before it is caught up at its own pace."),
-    is("deliver.queue_bytes", "524288", "Bytes that wait for one slow reader; more than one whole notification."),
+    is("deliver.queue_frames", "64", "Frames that wait for one slow reader before it is caught up at its own pace."),
+    is("deliver.queue_bytes", "65536", "Bytes that wait for one slow reader; one whole notification always fits."),
     is("deliver.slow_after_seconds", "30", "A stream on which nothing moved for so long is closed."),
     is("deliver.streams_per_operator", "10", "One operator's open streams; the next one ends the oldest."),
     is("deliver.retry_seconds", "3", "What clients wait before they return, jittered by half."),
     means("deliver.drain_window_seconds", "0 in the demo, 20 with real brokers", "Over how long SIGTERM spreads the goodbyes."),
 
     is("http.head_deadline_seconds", "10", "From accepting a connection, or its last answer, to the end of the request head."),
-    is("http.head_bytes", "16384", "Larger request heads are answered 431."),
+    is("http.head_bytes", "32768", "Larger request heads are answered 431."),
     is("http.write_deadline_seconds", "30", "A peer that takes nothing for so long is cut off."),
     is("http.send_buffer_bytes", "65536", "The kernel's send buffer of one connection."),
     is("http.connections", "20000", "Connections at once."),

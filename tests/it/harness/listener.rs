@@ -1,0 +1,121 @@
+//! People who listen: one stream at a time, or a wanderer who is cut, hops between nodes, and always comes back.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{
+    PATIENCE,
+    checker::Story,
+    sse::{Event, Stream},
+};
+
+/// One open stream.
+pub struct Listener {
+    pub stream: Stream,
+    pub story: Story,
+}
+
+impl Listener {
+    pub async fn open(address: SocketAddr, token: &str, position: Option<&str>) -> Listener {
+        let story = Story { position: position.map(str::to_owned), ..Story::default() };
+        Listener::resume(address, token, story).await.expect("the stream opens")
+    }
+
+    /// Goes on with a story, as a browser does.
+    pub async fn resume(address: SocketAddr, token: &str, story: Story) -> io::Result<Listener> {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
+        if let Some(position) = &story.position {
+            headers.push(("Last-Event-ID", position));
+        }
+        let stream = Stream::get(address, "/notifications", &headers).await?;
+        if stream.status != 200 {
+            return Err(io::Error::other(format!("status {}", stream.status)));
+        }
+        Ok(Listener { stream, story })
+    }
+
+    /// The next event, noted in the story.
+    pub async fn next(&mut self) -> Option<Event> {
+        let event = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an event in time").ok().flatten()?;
+        self.story.note(&event);
+        Some(event)
+    }
+
+    /// Reads until an event of this name.
+    pub async fn event(&mut self, name: &str) -> Event {
+        loop {
+            let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}: {:?}", self.story));
+            if event.name == name {
+                return event;
+            }
+        }
+    }
+
+    /// Reads until it is live.
+    pub async fn live(&mut self) -> &mut Listener {
+        while self.event("status").await.json()["live"] != true {}
+        self
+    }
+
+    /// Reads until the notification with this title.
+    pub async fn hears(&mut self, title: &str) -> serde_json::Value {
+        loop {
+            let notification = self.event("message").await.json();
+            if notification["title"] == title {
+                return notification;
+            }
+        }
+    }
+
+    /// Cuts the connection; the story goes on elsewhere.
+    pub fn cut(self) -> Story {
+        self.story
+    }
+}
+
+/// Somebody whose connection is cut at random, and who comes back to any of the servers until told to stop.
+pub struct Wanderer {
+    pub token: String,
+    pub seed: u64,
+    /// A cut after so many events at most; 0: never by itself.
+    pub cut_within: u64,
+}
+
+impl Wanderer {
+    /// Wanders until `done` is true, then listens until the story is complete as `enough` sees it.
+    pub async fn wander(
+        self,
+        servers: Vec<SocketAddr>,
+        done: watch::Receiver<bool>,
+        enough: Arc<dyn Fn(&Story) -> bool + Send + Sync>,
+    ) -> Story {
+        let mut dice = fastrand::Rng::with_seed(self.seed);
+        let mut story = Story::default();
+        let give_up = tokio::time::Instant::now() + PATIENCE * 3;
+        loop {
+            assert!(tokio::time::Instant::now() < give_up, "never complete: {}", story.summary());
+            let address = servers[dice.usize(..servers.len())];
+            let budget = if self.cut_within > 0 && !*done.borrow() { dice.u64(0..=self.cut_within) } else { u64::MAX };
+            let opened = tokio::time::timeout(PATIENCE, Listener::resume(address, &self.token, story.clone())).await;
+            let Ok(Ok(mut listener)) = opened else {
+                tokio::time::sleep(Duration::from_millis(dice.u64(5..50))).await;
+                continue;
+            };
+            story.connects += 1;
+            listener.story.connects += 1;
+            for _ in 0..budget {
+                if *done.borrow() && enough(&listener.story) {
+                    return listener.cut();
+                }
+                match tokio::time::timeout(Duration::from_millis(200), listener.stream.next()).await {
+                    Ok(Ok(Some(event))) => listener.story.note(&event),
+                    Ok(_) => break,
+                    Err(_) => {}
+                }
+            }
+            story = listener.cut();
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What the chapters are played with: a broker, servers, people who publish and people who listen.
+
+pub mod accounts;
+pub mod checker;
+pub mod kafka;
+pub mod listener;
+pub mod publisher;
+pub mod server;
+pub mod sse;
+
+use std::time::{Duration, Instant};
+
+pub use accounts::Accounts;
+pub use checker::Story;
+pub use kafka::Kafka;
+pub use listener::{Listener, Wanderer};
+pub use publisher::{Publisher, Sent};
+pub use server::Server;
+
+/// For conditions that come true in milliseconds on a quiet machine; long, so that a noisy one passes as well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for a condition, never for time.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let give_up = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < give_up, "it did not come true in {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}

@@ -1,0 +1,170 @@
+//! A server process: the real executable with settings of its own, killed when the chapter ends.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use tempfile::TempDir;
+
+use super::{Accounts, Kafka, free_port, sse::Stream, until};
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    pub management: SocketAddr,
+    pub data: PathBuf,
+    pub stdout: Arc<Mutex<String>>,
+    pub stderr: Arc<Mutex<String>>,
+    env: Vec<(String, String)>,
+    folder: Arc<TempDir>,
+}
+
+impl Server {
+    /// Reads this broker, asks these accounts.
+    pub async fn start(kafka: &Kafka, accounts: &Accounts, env: &[(&str, &str)]) -> Server {
+        let servers = kafka.address.to_string();
+        let url = accounts.url();
+        let mut all = vec![("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
+        all.extend_from_slice(env);
+        Server::demo(&all).await
+    }
+
+    /// With nothing set but its ports: broker and accounts are its own.
+    pub async fn demo(env: &[(&str, &str)]) -> Server {
+        let server = Server::spawn(env);
+        server.ready().await;
+        server
+    }
+
+    pub fn spawn(env: &[(&str, &str)]) -> Server {
+        let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+        let port = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let (address, management) = (port(free_port()), port(free_port()));
+        let mut all: Vec<(String, String)> = vec![
+            ("ALLIM_LISTEN".into(), address.to_string()),
+            ("ALLIM_MANAGEMENT_LISTEN".into(), management.to_string()),
+            ("ALLIM_DEMO_KAFKA_LISTEN".into(), port(free_port()).to_string()),
+            ("ALLIM_DATA_DIR".into(), folder.path().join("data").display().to_string()),
+        ];
+        let given: Vec<&str> = env.iter().map(|(name, _)| *name).collect();
+        if given.contains(&"ALLIM_KAFKA_BOOTSTRAP_SERVERS") {
+            all.retain(|(name, _)| name != "ALLIM_DEMO_KAFKA_LISTEN");
+        }
+        all.retain(|(name, _)| !given.contains(&name.as_str()));
+        all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let data = folder.path().join("data");
+        Server::launch(address, management, data, all, folder)
+    }
+
+    fn launch(
+        address: SocketAddr,
+        management: SocketAddr,
+        data: PathBuf,
+        env: Vec<(String, String)>,
+        folder: Arc<TempDir>,
+    ) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_allim"))
+            .current_dir(folder.path())
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let stdout = collect(child.stdout.take().expect("stdout"));
+        let stderr = collect(child.stderr.take().expect("stderr"));
+        Server { child, address, management, data, stdout, stderr, env, folder }
+    }
+
+    /// Waits until it lets listeners in.
+    pub async fn ready(&self) {
+        until(&format!("ready; its log:\n{}", self.stderr.lock().unwrap()), async || {
+            self.try_get("/readyz").await.is_some_and(|(status, _)| status == 200)
+        })
+        .await;
+    }
+
+    /// The same again after an end: same ports, same data.
+    pub async fn again(self) -> Server {
+        let (address, management, data, env, folder) =
+            (self.address, self.management, self.data.clone(), self.env.clone(), Arc::clone(&self.folder));
+        drop(self);
+        let server = Server::launch(address, management, data, env, folder);
+        server.ready().await;
+        server
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a pid")
+    }
+
+    /// `INT`, `TERM`, `KILL`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    pub async fn ended(&mut self) -> ExitStatus {
+        let end = std::time::Instant::now() + super::PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            assert!(std::time::Instant::now() < end, "the server does not end:\n{}", self.stderr.lock().unwrap());
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn try_get(&self, path: &str) -> Option<(u16, String)> {
+        let at = if path == "/metrics" { self.management } else { self.address };
+        let mut answer = Stream::get(at, path, &[]).await.ok()?;
+        let body = answer.rest().await.ok()?;
+        Some((answer.status, body))
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        self.try_get(path).await.unwrap_or_else(|| panic!("no answer; log:\n{}", self.stderr.lock().unwrap()))
+    }
+
+    /// One metric as `/metrics` shows it: `allim_streams`, `allim_gaps_total{reason="epoch"}`.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, page) = self.get("/metrics").await;
+        let line = page.lines().find_map(|line| line.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')));
+        line.map_or(0.0, |value| value.trim().parse().expect("a number"))
+    }
+
+    pub fn log(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// Resident memory in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
+    }
+}
+
+fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&text);
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let mut text = into.lock().unwrap();
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+    text
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,166 @@
+//! An event stream read by the letter of the standard, over a plain socket: nothing of the server's own code is trusted.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// One dispatched event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// `message` where the stream names none.
+    pub name: String,
+    pub data: String,
+    /// The id of this very block, if it has one.
+    pub id: Option<String>,
+    pub retry: Option<u64>,
+}
+
+impl Event {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.data))
+    }
+}
+
+pub struct Stream {
+    socket: TcpStream,
+    pub status: u16,
+    pub head: String,
+    chunked: bool,
+    /// As read from the socket.
+    raw: Vec<u8>,
+    /// Decoded, not yet parsed.
+    text: Vec<u8>,
+    /// Every byte of the body.
+    pub body: Vec<u8>,
+    ended: bool,
+}
+
+impl Stream {
+    /// Sends a GET and reads the head.
+    pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Stream> {
+        let mut socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        socket.write_all(request.as_bytes()).await?;
+        let mut raw = Vec::new();
+        let end = loop {
+            if let Some(end) = raw.windows(4).position(|w| w == b"\r\n\r\n") {
+                break end;
+            }
+            if socket.read_buf(&mut raw).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        };
+        let head = String::from_utf8_lossy(&raw[..end]).into_owned();
+        let raw = raw.split_off(end + 4);
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        Ok(Stream { socket, status, head, chunked, raw, text: Vec::new(), body: Vec::new(), ended: false })
+    }
+
+    /// The next event; None at the end of the body.
+    pub async fn next(&mut self) -> io::Result<Option<Event>> {
+        loop {
+            while let Some(block) = self.take_block() {
+                if let Some(event) = parse(&block) {
+                    return Ok(Some(event));
+                }
+            }
+            if self.ended || !self.more().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The whole of a body that is no stream.
+    pub async fn rest(&mut self) -> io::Result<String> {
+        let length = self.head.to_ascii_lowercase().lines().find_map(|line| {
+            line.strip_prefix("content-length: ").and_then(|n| n.trim().parse::<usize>().ok())
+        });
+        while !self.ended && length.is_none_or(|length| self.body.len() < length) {
+            if !self.more().await? {
+                break;
+            }
+        }
+        Ok(String::from_utf8_lossy(&self.body).into_owned())
+    }
+
+    async fn more(&mut self) -> io::Result<bool> {
+        if self.raw.is_empty() || self.chunked && !self.decode()? {
+            if self.socket.read_buf(&mut self.raw).await? == 0 {
+                return Ok(false);
+            }
+            if self.chunked {
+                self.decode()?;
+            }
+        }
+        if !self.chunked {
+            self.body.extend_from_slice(&self.raw);
+            self.text.append(&mut self.raw);
+        }
+        Ok(true)
+    }
+
+    /// Takes whole chunks; whether there was one.
+    fn decode(&mut self) -> io::Result<bool> {
+        let mut any = false;
+        loop {
+            let Some(line) = self.raw.windows(2).position(|w| w == b"\r\n") else { return Ok(any) };
+            let size = std::str::from_utf8(&self.raw[..line]).ok().and_then(|s| usize::from_str_radix(s, 16).ok());
+            let size = size.ok_or(io::ErrorKind::InvalidData)?;
+            if self.raw.len() < line + 2 + size + 2 {
+                return Ok(any);
+            }
+            let chunk = &self.raw[line + 2..line + 2 + size];
+            self.text.extend_from_slice(chunk);
+            self.body.extend_from_slice(chunk);
+            self.raw.drain(..line + 2 + size + 2);
+            any = true;
+            if size == 0 {
+                self.ended = true;
+                return Ok(true);
+            }
+        }
+    }
+
+    fn take_block(&mut self) -> Option<Vec<u8>> {
+        let end = self.text.windows(2).position(|w| w == b"\n\n")?;
+        let block = self.text[..end + 1].to_vec();
+        self.text.drain(..end + 2);
+        Some(block)
+    }
+}
+
+/// One block; the server writes LF only, so anything else in a line is part of its value, and would be seen.
+fn parse(block: &[u8]) -> Option<Event> {
+    let block = std::str::from_utf8(block).expect("UTF-8");
+    assert!(!block.contains('\r'), "a bare CR ends a line in every browser: {block:?}");
+    let mut event = Event { name: "message".into(), data: String::new(), id: None, retry: None };
+    let mut any = false;
+    for line in block.lines() {
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => event.name = value.to_owned(),
+            "id" => event.id = Some(value.to_owned()),
+            "retry" => event.retry = value.parse().ok(),
+            "data" => {
+                if any {
+                    event.data.push('\n');
+                }
+                any = true;
+                event.data.push_str(value);
+            }
+            "" => {}
+            other => panic!("a field that nobody knows: {other:?} in {block:?}"),
+        }
+    }
+    any.then_some(event)
+}
