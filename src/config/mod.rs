@@ -85,8 +85,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Our variables of this process's environment: the only place that reads it.
+/// Our variables of this process's environment.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
 pub fn environment() -> Environment {
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with("ALLIM_"))?;

@@ -1,5 +1,8 @@
 //! Allim's behaviours, one chapter per file, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
+
 mod identity;
 mod publish;
 mod settings;
+mod tidy;
