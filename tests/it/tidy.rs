@@ -234,7 +234,7 @@ fn functions<'t>(lines: &[&'t str]) -> Vec<(&'t str, usize)> {
             |line: &&str| **line == closing || line.len() - line.trim_start().len() == indent && line.ends_with(';');
         let length = match code.ends_with('}') {
             true => Some(0),
-            false => lines[begin..].iter().position(|line| ends(&line)),
+            false => lines[begin..].iter().position(ends),
         };
         found.extend(length.map(|length| (leading_name(&code[at + 3..]), length + 1)));
     }
