@@ -1,5 +1,9 @@
 //! Kafka in: every node reads every partition, and hands what it reads to the step it was given.
 
+pub mod decode;
+
+pub use decode::{Decoder, RawRecord, Reason, Rejected};
+
 /// What the station needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -28,6 +28,15 @@ pub enum Term {
 }
 
 impl Term {
+    /// The mall that the term itself names.
+    #[must_use]
+    pub fn mall(&self) -> Option<MallNo> {
+        match *self {
+            Term::Mall(mall) | Term::MallPartners(mall) | Term::MallPartner(mall, _) => Some(mall),
+            Term::Everyone | Term::Partner(_) | Term::Operator(_) => None,
+        }
+    }
+
     fn includes(self, viewer: &Viewer, mall_of_the_notification: Option<MallNo>) -> bool {
         // What was addressed to a person or a partner loses its force with the right to the mall it is about.
         let still_in_its_mall = || mall_of_the_notification.is_none_or(|mall| viewer.belongs_to(mall));

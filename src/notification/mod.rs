@@ -1,13 +1,28 @@
 //! The words: what travels, who sees it, what of it, and where in the stream it stands. Pure: no input, no output.
 
 mod audience;
+pub mod catalogue;
+mod data;
+pub mod dates;
+pub mod event;
+mod fields;
+pub mod format;
 mod ids;
+pub mod json;
+pub mod mask;
+#[expect(clippy::module_inception, reason = "the noun that the folder is about")]
+mod notification;
 mod position;
+mod render;
 mod sight;
 mod viewer;
 
 pub use audience::{Audience, BadAudience, MOST_TERMS, Term};
+pub use catalogue::{Catalogue, CatalogueError, NoAudience};
 pub use ids::{AdminNo, MallNo, NotAnId, PartnerNo};
+pub use json::Unreadable;
+pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
 pub use position::{BadPosition, Epoch, Position, Vector};
+pub use render::Prepared;
 pub use sight::Sight;
 pub use viewer::{Lang, Viewer};

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::notification::{AdminNo, Audience, MallNo, PartnerNo, Term};
+use crate::notification::{AdminNo, Audience, Catalogue, MallNo, PartnerNo, Term};
 
 /// A record as it goes to the brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub struct Event {
     pub key: Option<String>,
 }
 
-/// Data that look real, for who gave none.
+/// Data that look real, for who gave none; of a type that the catalogue does not know there are none.
 #[must_use]
-pub fn example(_kind: &str) -> Option<Map<String, Value>> {
-    None
+pub fn example(kind: &str) -> Option<Map<String, Value>> {
+    Catalogue::builtin().example(kind).cloned()
 }
 
 impl Event {

@@ -6,3 +6,4 @@ mod identity;
 mod publish;
 mod settings;
 mod tidy;
+mod words;

@@ -1,0 +1,150 @@
+//! What is known of each type of event: who sees it, what of it, and how it reads. A data file, checked when loaded.
+
+mod file;
+mod rule;
+mod sheet;
+mod template;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, LazyLock},
+};
+
+use serde_json::{Map, Value};
+
+use super::{Audience, MallNo, event::Severity};
+
+pub use rule::{NoAudience, Pattern, Rule};
+pub use sheet::{Class, Lines, Sheet};
+pub use template::{Labels, Template, Values, index};
+
+/// The types we come with.
+static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
+    Catalogue::parse(include_str!("../catalogue.toml")).expect("a test loads the catalogue that is built in")
+});
+
+/// The type of the old console producer's plain texts.
+pub const LEGACY_TEXT: &str = "legacy.text";
+
+/// Everything that is wrong with a catalogue, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueError {
+    /// Each names the type and what to change.
+    pub complaints: Vec<String>,
+}
+
+impl fmt::Display for CatalogueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the catalogue cannot be used: {}", self.complaints.join("; "))
+    }
+}
+
+impl std::error::Error for CatalogueError {}
+
+/// The words of a type in one language.
+#[derive(Debug, Clone, Default)]
+pub struct Texts {
+    /// The first of which every field is there; the last needs none.
+    pub title: Vec<Template>,
+    /// Joined by ` · `; a part of which a field is missing vanishes.
+    pub body: Vec<Template>,
+}
+
+/// All that is known of one type.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub category: String,
+    pub severity: Severity,
+    pub audience: Vec<Rule>,
+    pub texts: [Texts; 2],
+    /// Newest replaces the shown; without a key nothing is replaced.
+    pub collapse_key: Option<Pattern>,
+    /// No badge, no sound.
+    pub silent: bool,
+    /// In the timeline; else live only.
+    pub kept: bool,
+    /// The running state of a job, sent as `job` frames.
+    pub job: bool,
+    /// Fields that say when it happened, when it is of no use any more, and who did it.
+    pub occurred: Option<String>,
+    pub expires: Option<String>,
+    pub actor: Option<String>,
+    pub sheet: Sheet,
+    pub lines: Option<Lines>,
+    pub example: Map<String, Value>,
+}
+
+/// The catalogue. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct Catalogue(Arc<Types>);
+
+#[derive(Debug)]
+struct Types {
+    known: HashMap<Arc<str>, Arc<Entry>>,
+    unknown: Arc<Entry>,
+}
+
+impl Catalogue {
+    /// The types we come with.
+    #[must_use]
+    pub fn builtin() -> Catalogue {
+        BUILT_IN.clone()
+    }
+
+    /// Reads the text of a catalogue file and checks all of it.
+    pub fn parse(toml: &str) -> Result<Catalogue, CatalogueError> {
+        let known = file::parse(toml)?;
+        let known = known.into_iter().map(|(name, entry)| (Arc::from(name), Arc::new(entry))).collect();
+        Ok(Catalogue(Arc::new(Types { known, unknown: Arc::new(file::unknown()) })))
+    }
+
+    /// The types in alphabetical order.
+    #[must_use]
+    pub fn types(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.0.known.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[must_use]
+    pub fn knows(&self, type_name: &str) -> bool {
+        self.0.known.contains_key(type_name)
+    }
+
+    /// What is known of a type; of an unknown one how to show it plainly.
+    #[must_use]
+    pub fn entry(&self, type_name: &str) -> &Arc<Entry> {
+        self.0.known.get(type_name).unwrap_or(&self.0.unknown)
+    }
+
+    /// The name as every notification of the type shares it.
+    #[must_use]
+    pub fn shared_name(&self, type_name: &str) -> Arc<str> {
+        self.0.known.get_key_value(type_name).map_or_else(|| Arc::from(type_name), |(name, _)| Arc::clone(name))
+    }
+
+    /// Whether the timeline keeps notifications of this type.
+    #[must_use]
+    pub fn keeps(&self, type_name: &str) -> bool {
+        self.entry(type_name).kept
+    }
+
+    /// The data of an event that looks real; of an unknown type nothing.
+    #[must_use]
+    pub fn example(&self, type_name: &str) -> Option<&Map<String, Value>> {
+        self.0.known.get(type_name).map(|entry| &entry.example)
+    }
+
+    /// Who sees an event that names no audience itself.
+    pub fn audience(
+        &self,
+        type_name: &str,
+        mall: Option<MallNo>,
+        fields: &Map<String, Value>,
+    ) -> Result<Audience, NoAudience> {
+        let entry = self.entry(type_name);
+        let lines = entry.lines.as_ref().map(|lines| lines.of(fields)).unwrap_or_default();
+        rule::audience(&entry.audience, &rule::Subject { mall, fields, lines })
+    }
+}

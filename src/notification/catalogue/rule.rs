@@ -1,0 +1,177 @@
+//! Who sees an event that names nobody: audience terms with places for the event's own numbers.
+
+use serde_json::{Map, Value};
+
+use crate::notification::{Audience, BadAudience, MallNo, PartnerNo, Term, fields};
+
+/// The mall of the notification, wherever it was named.
+const MALL: &str = "mallNo";
+/// Before a field of each line.
+const EACH_LINE: &str = "lines[].";
+
+/// Why no audience came of it. The words name fields, never values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoAudience {
+    #[error("the event names no audience, and its type has no rule for one")]
+    NoRule,
+    #[error("the event names no audience, and the rule of its type needs `{0}`, which is missing")]
+    Missing(String),
+    #[error("the audience is malformed: {0}")]
+    Malformed(#[from] BadAudience),
+}
+
+/// `mall:{mallNo}:partner:{lines[].partnerNo}?`: one term, or one for each line; optional with a `?`.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pattern: Pattern,
+    optional: bool,
+}
+
+impl Rule {
+    pub fn parse(text: &str) -> Result<Rule, String> {
+        let (pattern, optional) = match text.strip_suffix('?') {
+            Some(pattern) => (pattern, true),
+            None => (text, false),
+        };
+        let pattern = Pattern::parse(pattern)?;
+        if pattern.places().filter(|place| place.starts_with(EACH_LINE)).count() > 1 {
+            return Err("a term may name one field of the lines, not two".to_owned());
+        }
+        pattern.filled("1").parse::<Term>().map_err(|error| error.to_string())?;
+        Ok(Rule { pattern, optional })
+    }
+
+    /// Whether it looks at lines.
+    #[must_use]
+    pub fn needs_lines(&self) -> bool {
+        self.pattern.places().any(|place| place.starts_with(EACH_LINE))
+    }
+
+    fn terms(&self, event: &Subject<'_>) -> Result<Vec<Term>, NoAudience> {
+        let mut texts = vec![String::new()];
+        for piece in &self.pattern.0 {
+            match piece {
+                Piece::Text(text) => texts.iter_mut().for_each(|term| term.push_str(text)),
+                Piece::Place(place) => {
+                    let numbers = event.numbers(place)?;
+                    if numbers.is_empty() {
+                        return if self.optional { Ok(Vec::new()) } else { Err(NoAudience::Missing(place.clone())) };
+                    }
+                    texts = texts
+                        .iter()
+                        .flat_map(|term| numbers.iter().map(move |number| format!("{term}{number}")))
+                        .collect();
+                }
+            }
+        }
+        texts.iter().map(|term| term.parse().map_err(NoAudience::Malformed)).collect()
+    }
+}
+
+/// The event as rules see it.
+pub struct Subject<'e> {
+    pub mall: Option<MallNo>,
+    pub fields: &'e Map<String, Value>,
+    pub lines: Vec<&'e Map<String, Value>>,
+}
+
+impl Subject<'_> {
+    /// Typed before they become part of a term: no text of the event can smuggle another term in.
+    fn numbers(&self, place: &str) -> Result<Vec<u64>, NoAudience> {
+        if place == MALL {
+            return Ok(self.mall.map(MallNo::get).into_iter().collect());
+        }
+        let values: Vec<&Value> = match place.strip_prefix(EACH_LINE) {
+            Some(field) => self.lines.iter().filter_map(|line| fields::get(line, field)).collect(),
+            None => fields::get(self.fields, place).into_iter().collect(),
+        };
+        let mut numbers: Vec<u64> = Vec::new();
+        for value in values {
+            let number = number(value).map_err(|error| NoAudience::Malformed(error.into()))?;
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+/// Every id has the same range, so any of the id types reads it.
+fn number(value: &Value) -> Result<u64, crate::notification::NotAnId> {
+    serde_json::from_value::<PartnerNo>(value.clone()).map(PartnerNo::get).map_err(|_| crate::notification::NotAnId)
+}
+
+/// The audience that the rules of a type give an event.
+pub fn audience(rules: &[Rule], event: &Subject<'_>) -> Result<Audience, NoAudience> {
+    if rules.is_empty() {
+        return Err(NoAudience::NoRule);
+    }
+    let mut terms = Vec::new();
+    for rule in rules {
+        terms.extend(rule.terms(event)?);
+    }
+    Ok(Audience::new(terms)?)
+}
+
+/// A text with `{places}`.
+#[derive(Debug, Clone)]
+pub struct Pattern(Vec<Piece>);
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Text(String),
+    Place(String),
+}
+
+impl Pattern {
+    pub fn parse(text: &str) -> Result<Pattern, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (place, after) = after.split_once('}').ok_or("`{` is not closed by `}`")?;
+            if place.is_empty() || place.contains('{') || before.contains('}') {
+                return Err("`{…}` has to name a field".to_owned());
+            }
+            if !before.is_empty() {
+                pieces.push(Piece::Text(before.to_owned()));
+            }
+            pieces.push(Piece::Place(place.to_owned()));
+            rest = after;
+        }
+        if rest.contains('}') {
+            return Err("`}` closes nothing".to_owned());
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(rest.to_owned()));
+        }
+        Ok(Pattern(pieces))
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Place(place) => Some(place.as_str()),
+            Piece::Text(_) => None,
+        })
+    }
+
+    fn filled(&self, with: &str) -> String {
+        self.0.iter().map(|piece| if let Piece::Text(text) = piece { text } else { with }).collect()
+    }
+
+    /// With the event's own values, or nothing if one is missing or is neither text nor number.
+    #[must_use]
+    pub fn fill(&self, event: &Map<String, Value>) -> Option<String> {
+        let mut out = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Place(place) => match fields::get(event, place)? {
+                    Value::String(text) if !text.trim().is_empty() => out.push_str(text),
+                    Value::Number(number) => out.push_str(&number.to_string()),
+                    _ => return None,
+                },
+            }
+        }
+        Some(out)
+    }
+}

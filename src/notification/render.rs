@@ -1,0 +1,166 @@
+//! The only maker of texts and data: a notification as one sight sees it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Lang, MallNo, Notification, NotificationId, PartnerNo, Sight,
+    catalogue::{Catalogue, Entry, Texts, Values, index},
+    data::{Distinguishes, Fields, Seen, is_link},
+    dates,
+    event::{Event, Severity},
+    fields,
+    json::Unreadable,
+};
+
+/// A notification whose body has been read: made once, when first somebody wants it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    id: NotificationId,
+    type_name: Arc<str>,
+    mall: Option<MallNo>,
+    at: Timestamp,
+    entry: Arc<Entry>,
+    event: Event,
+    distinguishes: Distinguishes,
+}
+
+/// The wire object, in the order of part 5 of the design. `handledBy` belongs to the timeline, which knows of later
+/// events; `partnerNo` is the viewer's own or, for operators, the event's.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'w> {
+    id: NotificationId,
+    #[serde(rename = "type")]
+    type_name: &'w str,
+    category: &'w str,
+    severity: Severity,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mall_no: Option<MallNo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mall_name: Option<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partner_no: Option<PartnerNo>,
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurred_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collapse_key: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    silent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'w str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_no: Option<u64>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    data: &'w Map<String, Value>,
+}
+
+impl Prepared {
+    /// Reads the body. Where headers said all that routing needs this is the first look at it, and it may be unreadable.
+    pub fn new(notification: &Notification, catalogue: &Catalogue) -> Result<Prepared, Unreadable> {
+        let event = Event::read(notification.record())?;
+        let entry = Arc::clone(catalogue.entry(&notification.type_name));
+        let distinguishes = Fields { entry: &entry, fields: &event.fields }.distinguishes();
+        Ok(Prepared {
+            id: notification.id,
+            type_name: Arc::clone(&notification.type_name),
+            mall: notification.mall,
+            at: notification.at,
+            entry,
+            event,
+            distinguishes,
+        })
+    }
+
+    fn fields(&self) -> Fields<'_> {
+        Fields { entry: &self.entry, fields: &self.event.fields }
+    }
+
+    /// To what this event distinguishes: sights that reduce to the same see the same bytes.
+    #[must_use]
+    pub fn reduce(&self, sight: Sight) -> Sight {
+        self.fields().reduce(self.distinguishes, sight)
+    }
+
+    /// Whether it is the running state of a job: a `job` frame, live only.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        self.entry.job
+    }
+
+    /// Whether the timeline keeps it.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.entry.kept
+    }
+
+    /// The newest of one key replaces the shown. None where the type has none, or a field of it is missing.
+    #[must_use]
+    pub fn collapse_key(&self) -> Option<String> {
+        self.entry.collapse_key.as_ref()?.fill(&self.event.fields)
+    }
+
+    /// The wire object as one line.
+    #[must_use]
+    pub fn json(&self, sight: Sight) -> String {
+        let seen = self.fields().seen(sight);
+        let envelope = &self.event.envelope;
+        let (title, body) = self.texts(&seen, sight.lang);
+        let date = |text: Option<&str>| text.and_then(dates::read).map(dates::rfc3339);
+        let field = |name: Option<&String>| name.and_then(|name| fields::get(&seen.data, name));
+        let wire = Wire {
+            id: self.id,
+            type_name: &self.type_name,
+            category: &self.entry.category,
+            severity: envelope.severity.unwrap_or(self.entry.severity),
+            title,
+            body,
+            link: envelope.link.as_deref().or_else(|| seen.text("link")).filter(|link| is_link(link)),
+            mall_no: self.mall,
+            mall_name: envelope.mall_name.as_deref().or_else(|| seen.text("mallName")),
+            partner_no: seen.partner,
+            at: dates::rfc3339(self.at),
+            occurred_at: date(envelope.occurred.as_deref())
+                .or_else(|| date(field(self.entry.occurred.as_ref()).and_then(Value::as_str))),
+            expires_at: date(envelope.expires.as_deref())
+                .or_else(|| date(field(self.entry.expires.as_ref()).and_then(Value::as_str))),
+            collapse_key: self.collapse_key(),
+            silent: self.entry.silent,
+            correlation_id: envelope.correlation.as_deref(),
+            actor_no: field(self.entry.actor.as_ref()).and_then(Value::as_u64),
+            data: &seen.data,
+        };
+        serde_json::to_string(&wire).expect("a struct of texts, numbers and JSON values has a JSON text")
+    }
+
+    fn texts(&self, seen: &Seen, lang: Lang) -> (String, Option<String>) {
+        let Texts { title, body } = &self.entry.texts[index(lang)];
+        // Texts are filled from what this sight sees, so nothing can be in them that is not in its data.
+        let find = |path: &str| fields::get(&seen.computed, path).or_else(|| fields::get(&seen.data, path));
+        let values = Values { lang, currency: seen.text("currencyCode"), find: &find };
+        let own = &self.event.envelope;
+        let title = own.title.clone().or_else(|| title.iter().find_map(|text| text.fill(&values)));
+        let body = own.body.clone().or_else(|| {
+            let parts: Vec<String> = body.iter().filter_map(|text| text.fill(&values)).collect();
+            (!parts.is_empty()).then(|| parts.join(" · "))
+        });
+        (title.unwrap_or_else(|| self.type_name.to_string()), body)
+    }
+}
+
+impl Seen {
+    fn text(&self, field: &str) -> Option<&str> {
+        self.data.get(field).and_then(Value::as_str)
+    }
+}
