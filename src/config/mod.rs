@@ -27,8 +27,17 @@ pub const EXIT_BAD_SETTINGS: u8 = 78;
 /// A group of the system this replaces: joining it would take records away from what still runs there.
 const OLD_GROUP: &str = "NOTIFICATION-GROUP";
 
-/// What every station needs to know.
-#[derive(Debug, Clone)]
+/// What the settings are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve, or to say whether that would go well.
+    Serve,
+    /// For a command that opens no door: it needs no accounts to publish to real brokers.
+    Command,
+}
+
+/// What every station needs to know. Its `Debug` is the report, since stations' settings hold passwords.
+#[derive(Clone)]
 pub struct Settings {
     /// Absolute.
     pub data_dir: PathBuf,
@@ -97,9 +106,17 @@ pub fn environment() -> Environment {
 }
 
 /// Settings from the file that was named, else from `allim.toml` in `folder` if it is there, and from the environment.
-pub fn load(named: Option<&Path>, folder: &Path, environment: &Environment) -> Result<Settings, Complaints> {
+pub fn load(
+    purpose: Purpose,
+    named: Option<&Path>,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Settings, Complaints> {
     let mut reader = Reader::new(AllGiven::read(named, folder, environment));
     let read = read_all(&mut reader, folder);
+    if purpose == Purpose::Serve {
+        what_only_a_server_minds(&mut reader);
+    }
     let origins = reader.finish()?;
     let settings = read.expect("what could not be read was complained about");
     Ok(Settings { origins, ..settings })
@@ -116,11 +133,6 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let deliver = read_deliver(r, real);
     let identity = read_identity(r);
     let accounts = if r.written("accounts.url").is_some() { Accounts::Real } else { Accounts::Demo };
-    if let (true, Accounts::Demo, Some(servers)) = (real, accounts, r.written("kafka.bootstrap_servers")) {
-        let servers = servers.to_owned();
-        let name = if servers.starts_with("ALLIM_") { "ALLIM_ACCOUNTS_URL" } else { "accounts.url" };
-        r.complain(name, "not set", format!("wanted with {servers}: demo accounts never meet real data"));
-    }
     let http = read_http(r);
     let telemetry = read_telemetry(r);
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
@@ -141,6 +153,14 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         trusted_proxies,
         origins: Vec::new(),
     })
+}
+
+fn what_only_a_server_minds(r: &mut Reader) {
+    if let (Some(servers), None) = (r.written("kafka.bootstrap_servers"), r.written("accounts.url")) {
+        let servers = servers.to_owned();
+        let name = if servers.starts_with("ALLIM_") { "ALLIM_ACCOUNTS_URL" } else { "accounts.url" };
+        r.complain(name, "not set", format!("wanted with {servers}: demo accounts never meet real data"));
+    }
 }
 
 fn read_ingest(r: &mut Reader, real: bool) -> Option<ingest::Settings> {
@@ -298,6 +318,12 @@ fn read_telemetry(r: &mut Reader) -> Option<telemetry::Settings> {
     let log = r.get("log", parse::log_filter);
     let log_format = r.get("log_format", parse::log_format);
     Some(telemetry::Settings { log: log?, log_format: log_format? })
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report())
+    }
 }
 
 impl Settings {
