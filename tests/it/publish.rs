@@ -56,7 +56,7 @@ fn what_cannot_be_published_is_said_in_one_line() {
     let err = fails(folder.path(), &["publish", "order.created", "--data", "[1]"]);
     assert!(err.contains("--data is no JSON object"), "{err}");
     let err = fails(folder.path(), &["publish", "no.such.type"]);
-    assert!(err.contains("nobody could see it"), "{err}");
+    assert!(err.contains("nobody could see no.such.type"), "{err}");
 }
 
 /// The program itself towards these brokers; what it wrote on standard output.
