@@ -118,6 +118,9 @@ fn sights_are_reduced_to_what_the_event_distinguishes() {
     // The example names a customer, and line by line whose it is: five sights, of which a stranger's right counts nothing.
     assert_eq!(reduced(&of("order.created")), 5);
     assert_eq!(reduced(&of("product.approval.requested")), 3);
+    // A right to personal data makes no difference to whom the event does not belong.
+    let claim = prepared(&of("claim.requested"));
+    assert_eq!(claim.reduce(partner(502, true, Lang::Ko)), claim.reduce(partner(502, false, Lang::Ko)));
 }
 
 #[test]
