@@ -124,6 +124,16 @@ fn sights_are_reduced_to_what_the_event_distinguishes() {
 }
 
 #[test]
+fn no_log_line_spills_it() {
+    let value = json!({"type": "claim.requested", "title": "이영희", "data": example("claim.requested")}).to_string();
+    let record = super::raw(value.as_bytes());
+    let notification = super::decoder().decode(&record).expect("a notification");
+    for line in [format!("{record:?}"), format!("{notification:?}"), format!("{:?}", prepared(&notification))] {
+        assert!(SECRETS.iter().all(|secret| !line.contains(secret)), "{line}");
+    }
+}
+
+#[test]
 fn links_lead_to_pages_only() {
     for (link, kept) in [
         ("https://admin.example.com/a?b=c#d", true),
