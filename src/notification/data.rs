@@ -25,7 +25,7 @@ pub struct Distinguishes {
 }
 
 /// The data of one sight, and what its texts may use besides.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Seen {
     pub data: Map<String, Value>,
     pub computed: Map<String, Value>,

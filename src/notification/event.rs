@@ -68,7 +68,7 @@ impl Severity {
 }
 
 /// What the producer says of the event besides its fields. Blank is absent.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Envelope {
     pub type_name: Option<String>,
     pub id: Option<String>,
@@ -175,8 +175,8 @@ fn first_text(object: &Map<String, Value>, names: &[&'static str]) -> Result<Opt
     Ok(None)
 }
 
-/// A record, read.
-#[derive(Debug, Clone, Default)]
+/// A record, read. Without `Debug`, so that no log line can spill what customers wrote.
+#[derive(Clone, Default)]
 pub struct Event {
     pub envelope: Envelope,
     /// As produced, `null` included.

@@ -149,13 +149,20 @@ pub enum Shape {
 pub type Headers = Box<[(Box<str>, Box<str>)]>;
 
 /// The record itself: what is rendered, stored and redriven.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     pub shape: Shape,
     pub key: Option<Bytes>,
     pub headers: Headers,
     /// For [`Shape::Legacy`] the text alone.
     pub value: Bytes,
+}
+
+/// Its measures only: a log line must not spill what customers wrote.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({:?}, {} headers, {} bytes)", self.shape, self.headers.len(), self.value.len())
+    }
 }
 
 impl Record {

@@ -158,6 +158,21 @@ fn every_mistake_shows_when_it_is_loaded() {
 }
 
 #[test]
+fn a_name_that_no_event_would_find_is_a_mistake() {
+    let text = with("").replace("x.y", "x.y.v1");
+    assert!(Catalogue::parse(&text).expect_err("a version").to_string().contains("short name"));
+}
+
+#[test]
+fn a_team_adds_types_in_a_file_of_its_own() {
+    let more = with("").replace("x.y", "order.created");
+    let both = Catalogue::builtin().with(&more).expect("sound");
+    assert!(both.knows("fds.detected"));
+    assert!(both.example("order.created").expect("known").is_empty(), "the file of the team wins");
+    assert!(!Catalogue::builtin().example("order.created").expect("known").is_empty());
+}
+
+#[test]
 fn all_complaints_come_at_once() {
     let text = with("expires = \"zzz\"\ncollapseKey = \"x:{c}\"\naudience = [\"all\"]");
     assert_eq!(Catalogue::parse(&text).expect_err("three").complaints.len(), 3);

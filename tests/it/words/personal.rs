@@ -1,6 +1,7 @@
 //! Personal data: unmasked for those with the right, masked or gone for all others, wherever it stands.
 
-use allim::notification::{Lang, Notification};
+use allim::notification::{Catalogue, Lang, Notification};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{decode, example, operator, partner, plain, prepared, wire};
@@ -87,7 +88,7 @@ fn a_class_is_for_scalars_and_objects_in_their_place_are_unlisted() {
     let smuggled = json!({"noticeNo": {"name": "이영희"}, "title": ["이영희", {"x": 1}], "summary": ["a", "b"]});
     let seen = wire(&plain("notice.published", "everyone", &smuggled), operator(false, Lang::Ko));
     assert_eq!(seen["data"], json!({"summary": ["a", "b"]}));
-    assert_eq!(seen["title"], "[공지]");
+    assert_eq!(seen["title"], "공지사항");
     assert_eq!(seen.get("collapseKey"), None);
     // A personal field that is no text has no mask.
     let odd = json!({"mallNo": 1, "ordererName": {"first": "영희"}, "mobile": 1012345678, "email": ["a@b.kr"], "phone": true});
@@ -117,6 +118,19 @@ fn sights_are_reduced_to_what_the_event_distinguishes() {
     // The example names a customer, and line by line whose it is: five sights, of which a stranger's right counts nothing.
     assert_eq!(reduced(&of("order.created")), 5);
     assert_eq!(reduced(&of("product.approval.requested")), 3);
+    // A right to personal data makes no difference to whom the event does not belong.
+    let claim = prepared(&of("claim.requested"));
+    assert_eq!(claim.reduce(partner(502, true, Lang::Ko)), claim.reduce(partner(502, false, Lang::Ko)));
+}
+
+#[test]
+fn no_log_line_spills_it() {
+    let value = json!({"type": "claim.requested", "title": "이영희", "data": example("claim.requested")}).to_string();
+    let record = super::raw(value.as_bytes());
+    let notification = super::decoder().decode(&record).expect("a notification");
+    for line in [format!("{record:?}"), format!("{notification:?}"), format!("{:?}", prepared(&notification))] {
+        assert!(SECRETS.iter().all(|secret| !line.contains(secret)), "{line}");
+    }
 }
 
 #[test]
@@ -139,6 +153,63 @@ fn links_lead_to_pages_only() {
             let seen = wire(&notification, operator(true, Lang::Ko));
             let expected = kept.then(|| Value::from(link));
             assert_eq!((seen.get("link"), seen["data"].get("link")), (expected.as_ref(), expected.as_ref()), "{link}");
+        }
+    }
+}
+
+/// Anything with a secret in it.
+fn secret() -> impl Strategy<Value = Value> {
+    Just(json!("SECRET")).prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(Value::Array),
+            prop::collection::hash_map("[a-z]{9}", inner, 1..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Objects and lists that the catalogue reaches into, and fields of every class that a producer might fill with objects.
+const PLACES: [&str; 12] = [
+    "orderProductOptions",
+    "orderProducts",
+    "deliveryGroups",
+    "issuer",
+    "assignee",
+    "requestedBy",
+    "progress",
+    "error",
+    "indicators",
+    "orderNo",
+    "claimAmt",
+    "ordererName",
+];
+
+proptest! {
+    /// Wherever a producer puts what the catalogue does not know, only operators with the right see it.
+    #[test]
+    fn nothing_unlisted_gets_through(
+        type_at in any::<prop::sample::Index>(),
+        place in prop::option::of(prop::sample::select(PLACES.to_vec())),
+        name in "[a-z]{9}",
+        secret in secret(),
+        list: bool,
+    ) {
+        let types = Catalogue::builtin().types();
+        let inner = json!({name.clone(): secret, "partnerNo": 501, "productName": "사과"});
+        let inner = if list { json!([inner, {"partnerNo": 502}]) } else { inner };
+        let data = match place {
+            Some(place) => json!({"partnerNo": 501, place: inner}),
+            None => json!({"partnerNo": 501, name: inner}),
+        };
+        let notification = plain(&types[type_at.index(types.len())], "everyone", &data);
+        for sight in [
+            operator(false, Lang::Ko),
+            partner(501, false, Lang::Ko),
+            partner(502, false, Lang::En),
+            partner(502, true, Lang::Ko),
+        ] {
+            let raw = wire(&notification, sight).to_string();
+            prop_assert!(!raw.contains("SECRET"), "{sight:?} of {data}: {raw}");
         }
     }
 }
