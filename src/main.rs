@@ -47,7 +47,7 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
             cli::Command::Serve => anyhow::bail!("this part is still being built"),
             cli::Command::Publish(order) => {
                 let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
-                Ok(command::run(&settings.publish(brokers), &order, &mut io::stdout()).await?)
+                Ok(command::run(&settings.publish(brokers), &order, &settings.catalogue, &mut io::stdout()).await?)
             }
             cli::Command::Tail(order) => {
                 let usual = format!("http://{}", settings.http.listen);

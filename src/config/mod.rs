@@ -19,7 +19,7 @@ pub use given::{Environment, Origin};
 
 use given::{AllGiven, Reader};
 
-use crate::{deliver, http, hub, identity, ingest, publish, telemetry};
+use crate::{deliver, http, hub, identity, ingest, notification::Catalogue, publish, telemetry};
 
 /// The process ends with it when its settings are not good (`EX_CONFIG`).
 pub const EXIT_BAD_SETTINGS: u8 = 78;
@@ -51,6 +51,8 @@ pub struct Settings {
     pub identity: identity::Settings,
     pub http: http::Settings,
     pub telemetry: telemetry::Settings,
+    /// The built-in types, and those of the file that was named.
+    pub catalogue: Catalogue,
     /// None: one per node, made at the start.
     pub cluster_key: Option<Secret>,
     pub database_url: Option<Secret>,
@@ -135,6 +137,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let accounts = if r.written("accounts.url").is_some() { Accounts::Real } else { Accounts::Demo };
     let http = read_http(r);
     let telemetry = read_telemetry(r);
+    let own_types = r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?)));
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
     let database_url = r.get("database_url", parse::database_url).map(Secret);
     let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
@@ -148,6 +151,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         identity: identity?,
         http: http?,
         telemetry: telemetry?,
+        catalogue: own_types.unwrap_or_else(Catalogue::builtin),
         cluster_key,
         database_url,
         trusted_proxies,

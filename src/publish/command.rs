@@ -86,8 +86,13 @@ pub fn find_brokers(set: &str, data_dir: &Path) -> Result<String, NotPublished> 
 }
 
 /// Publishes what was ordered, and writes a line for each, or a summary of many.
-pub async fn run(settings: &Settings, order: &Order, out: &mut impl Write) -> Result<(), NotPublished> {
-    let what = What::of(order)?;
+pub async fn run(
+    settings: &Settings,
+    order: &Order,
+    catalogue: &Catalogue,
+    out: &mut impl Write,
+) -> Result<(), NotPublished> {
+    let what = What::of(order, catalogue)?;
     let producer = Producer::new(settings)?;
     let done = send_all(&producer, &what, order.count, out).await;
     producer.close().await;
@@ -133,7 +138,7 @@ enum What {
 }
 
 impl What {
-    fn of(order: &Order) -> Result<What, NotPublished> {
+    fn of(order: &Order, catalogue: &Catalogue) -> Result<What, NotPublished> {
         if let Some(text) = &order.raw {
             let value = text.clone().into_bytes();
             return Ok(What::Raw(Outgoing { key: order.key.clone(), headers: Vec::new(), value }));
@@ -141,7 +146,7 @@ impl What {
         let kind = order.kind.clone().unwrap_or_default();
         let data = match &order.data {
             Some(data) => read_data(data)?,
-            None => event::example(&kind).unwrap_or_default(),
+            None => catalogue.example(&kind).cloned().unwrap_or_default(),
         };
         let mut event = Event {
             kind,
@@ -154,7 +159,7 @@ impl What {
             key: order.key.clone(),
         };
         event.settle();
-        if event.audience.is_none() && Catalogue::builtin().audience(&event.kind, event.mall, &event.data).is_err() {
+        if event.audience.is_none() && catalogue.audience(&event.kind, event.mall, &event.data).is_err() {
             return Err(NotPublished::ForNobody(event.kind));
         }
         Ok(What::Event(Box::new(event)))
@@ -197,7 +202,7 @@ mod tests {
     }
 
     fn what(arguments: &[&str]) -> Result<What, NotPublished> {
-        What::of(&Line::parse_from([&["publish"], arguments].concat()).order)
+        What::of(&Line::parse_from([&["publish"], arguments].concat()).order, &Catalogue::builtin())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::notification::{AdminNo, Audience, Catalogue, MallNo, PartnerNo, Term};
+use crate::notification::{AdminNo, Audience, MallNo, PartnerNo, Term};
 
 /// A record as it goes to the brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,6 @@ pub struct Event {
     pub body: Option<String>,
     pub data: Map<String, Value>,
     pub key: Option<String>,
-}
-
-/// Data that look real, for who gave none; of a type that the catalogue does not know there are none.
-#[must_use]
-pub fn example(kind: &str) -> Option<Map<String, Value>> {
-    Catalogue::builtin().example(kind).cloned()
 }
 
 impl Event {

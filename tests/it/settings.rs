@@ -111,6 +111,8 @@ fn each_mistake_is_one_line_with_its_name_its_value_and_the_wish() {
         ("legacy_text = \"perhaps\"", &[], &["wanted is on or off"]),
         ("log_format = \"xml\"", &[], &["wanted is text or json"]),
         ("log = \"allim=loud\"", &[], &["log in allim.toml: \"allim=loud\"; wanted is a level"]),
+        ("catalogue = \"missing.toml\"", &[], &["\"missing.toml\"; wanted is a file that can be read"]),
+        ("catalogue = \"allim.toml\"", &[], &["\"allim.toml\"; wanted is a file of good types"]),
         ("data_dir = \" \"", &[], &["data_dir in allim.toml: empty"]),
         (
             "database_url = \"mysql://root:hunter2@db/x\"",

@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["notification", "identity", "deliver", "hub", "telemetry", "publish", "shutdown"]),
     ("demo", &["notification", "telemetry", "publish"]),
     // The `Settings` of every station, and what the command line of one may say.
-    ("config", &["ingest", "hub", "deliver", "identity", "http", "publish", "telemetry"]),
+    ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry"]),
     ("main", &["app", "config", "publish", "demo", "telemetry"]),
 ];
 
