@@ -4,7 +4,7 @@ use std::{io, path::Path, process::ExitCode};
 
 use allim::{
     app,
-    config::{self, Settings, cli},
+    config::{self, Purpose, Settings, cli},
     demo::accounts::Accounts,
     publish::{command, tail},
     telemetry,
@@ -14,14 +14,19 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let settings = match config::load(cli.config.as_deref(), Path::new("."), &config::environment()) {
+    let command = cli.command.unwrap_or(cli::Command::Serve);
+    let purpose = match command {
+        cli::Command::Serve | cli::Command::CheckConfig => Purpose::Serve,
+        _ => Purpose::Command,
+    };
+    let settings = match config::load(purpose, cli.config.as_deref(), Path::new("."), &config::environment()) {
         Ok(settings) => settings,
         Err(complaints) => {
             eprintln!("{complaints}");
             return ExitCode::from(config::EXIT_BAD_SETTINGS);
         }
     };
-    match run(cli.command.unwrap_or(cli::Command::Serve), settings) {
+    match run(command, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // One line: each cause behind what it made impossible.
@@ -43,7 +48,7 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
             cli::Command::Serve => app::run(settings).await,
             cli::Command::Publish(order) => {
                 let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
-                Ok(command::run(&settings.publish(brokers), &order, &mut io::stdout()).await?)
+                Ok(command::run(&settings.publish(brokers), &order, &settings.catalogue, &mut io::stdout()).await?)
             }
             cli::Command::Tail(order) => {
                 let usual = format!("http://{}", settings.http.listen);

@@ -19,7 +19,7 @@ pub use given::{Environment, Origin};
 
 use given::{AllGiven, Reader};
 
-use crate::{deliver, http, hub, identity, ingest, publish, telemetry};
+use crate::{deliver, http, hub, identity, ingest, notification::Catalogue, publish, telemetry};
 
 /// The process ends with it when its settings are not good (`EX_CONFIG`).
 pub const EXIT_BAD_SETTINGS: u8 = 78;
@@ -27,8 +27,17 @@ pub const EXIT_BAD_SETTINGS: u8 = 78;
 /// A group of the system this replaces: joining it would take records away from what still runs there.
 const OLD_GROUP: &str = "NOTIFICATION-GROUP";
 
-/// What every station needs to know.
-#[derive(Debug, Clone)]
+/// What the settings are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To serve, or to say whether that would go well.
+    Serve,
+    /// For a command that opens no door: it needs no accounts to publish to real brokers.
+    Command,
+}
+
+/// What every station needs to know. Its `Debug` is the report, since stations' settings hold passwords.
+#[derive(Clone)]
 pub struct Settings {
     /// Absolute.
     pub data_dir: PathBuf,
@@ -42,6 +51,8 @@ pub struct Settings {
     pub identity: identity::Settings,
     pub http: http::Settings,
     pub telemetry: telemetry::Settings,
+    /// The built-in types, and those of the file that was named.
+    pub catalogue: Catalogue,
     /// None: one per node, made at the start.
     pub cluster_key: Option<Secret>,
     pub database_url: Option<Secret>,
@@ -85,8 +96,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Our variables of this process's environment: the only place that reads it.
+/// Our variables of this process's environment.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
 pub fn environment() -> Environment {
     let ours = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok().filter(|name| name.starts_with("ALLIM_"))?;
@@ -96,9 +108,17 @@ pub fn environment() -> Environment {
 }
 
 /// Settings from the file that was named, else from `allim.toml` in `folder` if it is there, and from the environment.
-pub fn load(named: Option<&Path>, folder: &Path, environment: &Environment) -> Result<Settings, Complaints> {
+pub fn load(
+    purpose: Purpose,
+    named: Option<&Path>,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Settings, Complaints> {
     let mut reader = Reader::new(AllGiven::read(named, folder, environment));
     let read = read_all(&mut reader, folder);
+    if purpose == Purpose::Serve {
+        what_only_a_server_minds(&mut reader);
+    }
     let origins = reader.finish()?;
     let settings = read.expect("what could not be read was complained about");
     Ok(Settings { origins, ..settings })
@@ -115,13 +135,9 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let deliver = read_deliver(r, real);
     let identity = read_identity(r);
     let accounts = if r.written("accounts.url").is_some() { Accounts::Real } else { Accounts::Demo };
-    if let (true, Accounts::Demo, Some(servers)) = (real, accounts, r.written("kafka.bootstrap_servers")) {
-        let servers = servers.to_owned();
-        let name = if servers.starts_with("ALLIM_") { "ALLIM_ACCOUNTS_URL" } else { "accounts.url" };
-        r.complain(name, "not set", format!("wanted with {servers}: demo accounts never meet real data"));
-    }
     let http = read_http(r);
     let telemetry = read_telemetry(r);
+    let own_types = r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?)));
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
     let database_url = r.get("database_url", parse::database_url).map(Secret);
     let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
@@ -135,11 +151,20 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         identity: identity?,
         http: http?,
         telemetry: telemetry?,
+        catalogue: own_types.unwrap_or_else(Catalogue::builtin),
         cluster_key,
         database_url,
         trusted_proxies,
         origins: Vec::new(),
     })
+}
+
+fn what_only_a_server_minds(r: &mut Reader) {
+    if let (Some(servers), None) = (r.written("kafka.bootstrap_servers"), r.written("accounts.url")) {
+        let servers = servers.to_owned();
+        let name = if servers.starts_with("ALLIM_") { "ALLIM_ACCOUNTS_URL" } else { "accounts.url" };
+        r.complain(name, "not set", format!("wanted with {servers}: demo accounts never meet real data"));
+    }
 }
 
 fn read_ingest(r: &mut Reader, real: bool) -> Option<ingest::Settings> {
@@ -297,6 +322,12 @@ fn read_telemetry(r: &mut Reader) -> Option<telemetry::Settings> {
     let log = r.get("log", parse::log_filter);
     let log_format = r.get("log_format", parse::log_format);
     Some(telemetry::Settings { log: log?, log_format: log_format? })
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report())
+    }
 }
 
 impl Settings {

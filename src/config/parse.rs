@@ -1,14 +1,16 @@
 //! From what was given to what it means: each function says in its error what is wanted.
 
 use std::{
+    fs,
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
+    path::Path,
     time::Duration,
 };
 
 use toml::Value;
 
-use crate::telemetry::log;
+use crate::{notification::Catalogue, telemetry::log};
 
 type Parsed<T> = Result<T, String>;
 
@@ -186,6 +188,15 @@ pub fn secret(least: usize) -> impl Fn(&Value) -> Parsed<String> {
         let wanted = || format!("a secret of {least} bytes or more");
         text(value).ok().filter(|text| text.len() >= least).ok_or_else(wanted)
     }
+}
+
+/// The built-in types and those of a file, all of it checked; what is wrong with it is said in one line.
+pub fn catalogue(file: &Path) -> Parsed<Catalogue> {
+    let text = fs::read_to_string(file).map_err(|error| format!("a file that can be read: {error}"))?;
+    Catalogue::builtin().with(&text).map_err(|error| {
+        let complaints = error.complaints.join("; ").replace('\n', " ");
+        format!("a file of good types: {complaints}")
+    })
 }
 
 pub fn log_filter(value: &Value) -> Parsed<String> {

@@ -77,6 +77,7 @@ pub const SETTINGS: &[Setting] = &[
     is("token_header", "Authorization", "The header that carries the token to the account service: `Authorization` sends `Bearer …`, any other the bare token."),
     is("token_cookie", "allim_token", "The cookie in which browsers may send the token."),
     means("legacy_text", "on in the demo, off with real brokers", "Whether plain text records of the old console producer are read."),
+    means("catalogue", "the built-in types alone", "A file of event types of your own, in the form of `src/notification/catalogue.toml`; it wins over the built-in ones."),
     is("log", "info", "Which lines are logged: `info`, or per part `info,allim::ingest=debug`."),
     is("log_format", "text", "`text` for people, `json` for collectors."),
 

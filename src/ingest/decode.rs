@@ -1,13 +1,13 @@
 //! From the bytes of a record to a notification, or to the reason why not. Never to a guess, never to everybody.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::notification::{
-    Audience, Catalogue, Coordinates, MallNo, NoAudience, Notification, NotificationId, PartnerNo, Record, Shape,
-    Tenant, Unreadable,
+    Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId, PartnerNo,
+    Record, Shape, Tenant, Term, Unreadable,
     catalogue::LEGACY_TEXT,
     event::{Envelope, Event},
     json::read_object,
@@ -20,13 +20,21 @@ const LONGEST_NAME: usize = 512;
 const STRUCTURED: &str = "application/cloudevents+json";
 
 /// A record as Kafka hands it over.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RawRecord<'a> {
     pub coordinates: Coordinates,
     pub timestamp: Timestamp,
     pub key: Option<&'a [u8]>,
     pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
     pub value: Option<&'a [u8]>,
+}
+
+/// Its measures only: a log line must not spill what customers wrote.
+impl fmt::Debug for RawRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.value.map(<[u8]>::len);
+        write!(f, "RawRecord({:?}, {} headers, {bytes:?} bytes)", self.coordinates, self.headers.len())
+    }
 }
 
 /// Why a record is no notification.
@@ -235,6 +243,8 @@ impl Decoder {
         };
         let audience = match &envelope.audience {
             Some(text) => text.parse::<Audience>().map_err(NoAudience::Malformed)?,
+            // Of data that lies elsewhere a rule would see too little: the mall, say, and not the partners.
+            None if envelope.data_ref.is_some() && event.fields.is_empty() => return Err(NoAudience::NoRule.into()),
             None => self.catalogue.audience(&type_name, mall, &event.fields)?,
         };
         let id = match envelope.id.as_deref() {
@@ -267,7 +277,7 @@ impl Decoder {
 }
 
 /// Those that mean something to us, lower-case, each once.
-fn headers(raw: &RawRecord<'_>) -> Result<Box<[(Box<str>, Box<str>)]>, Rejected> {
+fn headers(raw: &RawRecord<'_>) -> Result<Headers, Rejected> {
     let mut kept: Vec<(Box<str>, Box<str>)> = Vec::new();
     for (name, value) in &raw.headers {
         let name = name.to_ascii_lowercase();
@@ -327,7 +337,7 @@ fn check_name(reason: Reason, what: &str, name: &str) -> Result<(), Rejected> {
 }
 
 fn bad_mall() -> Rejected {
-    Rejected::new(Reason::BadMall, format!("the mall is not {}", crate::notification::NotAnId))
+    Rejected::new(Reason::BadMall, format!("the mall is not {}", NotAnId))
 }
 
 fn mall(text: &str) -> Result<MallNo, Rejected> {
@@ -351,7 +361,7 @@ fn not_an_object(value: &[u8]) -> Rejected {
 /// Whom a plain text is for, and the text. By its parts, never by prefix or substring.
 fn legacy_address(text: &str) -> Option<(Audience, &str)> {
     if !text.contains(':') {
-        return Some((Audience::new([crate::notification::Term::Everyone]).ok()?, text));
+        return Some((Audience::new([Term::Everyone]).ok()?, text));
     }
     let all = text.find(":all:").map(|at| (at, ":all:"));
     let me = text.find(":me:").map(|at| (at, ":me:"));
@@ -361,10 +371,6 @@ fn legacy_address(text: &str) -> Option<(Audience, &str)> {
     if rest.is_empty() || id.contains(char::is_whitespace) {
         return None;
     }
-    let term = if mark == ":all:" {
-        crate::notification::Term::Everyone
-    } else {
-        crate::notification::Term::Operator(id.parse().ok()?)
-    };
+    let term = if mark == ":all:" { Term::Everyone } else { Term::Operator(id.parse().ok()?) };
     Some((Audience::new([term]).ok()?, rest))
 }

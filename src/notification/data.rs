@@ -25,7 +25,7 @@ pub struct Distinguishes {
 }
 
 /// The data of one sight, and what its texts may use besides.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Seen {
     pub data: Map<String, Value>,
     pub computed: Map<String, Value>,
@@ -125,7 +125,9 @@ impl<'e> Fields<'e> {
         let mine = |line: &&Map<String, Value>| sight.partner.is_none_or(|partner| partner_of(line) == Some(partner));
         let lines: Vec<&Map<String, Value>> = self.lines().into_iter().filter(mine).collect();
         let told = || of.total_from.iter().find_map(|field| fields::get(self.fields, field).and_then(whole));
-        let summed = || lines.iter().map(|line| amount(line)).sum::<Option<i128>>().filter(|_| !lines.is_empty());
+        // Absurd amounts must not overflow; a line without one leaves the sum unknown.
+        let add = |sum: i128, line: &&Map<String, Value>| sum.checked_add(amount(line)?);
+        let summed = || lines.iter().try_fold(0, add).filter(|_| !lines.is_empty());
         let total = if eyes.operator { told().or_else(summed) } else { summed() };
         if let Some(total) = total.and_then(|total| i64::try_from(total).ok()) {
             seen.data.insert(of.total.clone(), total.into());
@@ -199,10 +201,9 @@ fn by_class(class: Class, value: &Value, eyes: Eyes) -> Option<Value> {
     let shown = match class {
         Class::Plain => true,
         Class::Operators => eyes.operator,
-        Class::Owner => eyes.owns,
         Class::Link => value.as_str().is_some_and(is_link),
         Class::Personal(mask) if eyes.owns && !eyes.personal => return masked(mask, value),
-        Class::Personal(_) => eyes.owns,
+        Class::Owner | Class::Personal(_) => eyes.owns,
     };
     shown.then(|| value.clone())
 }

@@ -27,6 +27,9 @@ const ENVELOPE_ONLY: [&str; 14] = [
     "data",
 ];
 
+/// Beside a `data` object these are the envelope's; without one they may be fields as well.
+const ENVELOPE_BESIDE_DATA: [&str; 3] = ["link", "occurredAt", "expiresAt"];
+
 /// How urgent: it decides colour, sound and, for those who are away, channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,7 +68,7 @@ impl Severity {
 }
 
 /// What the producer says of the event besides its fields. Blank is absent.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Envelope {
     pub type_name: Option<String>,
     pub id: Option<String>,
@@ -172,8 +175,8 @@ fn first_text(object: &Map<String, Value>, names: &[&'static str]) -> Result<Opt
     Ok(None)
 }
 
-/// A record, read.
-#[derive(Debug, Clone, Default)]
+/// A record, read. Without `Debug`, so that no log line can spill what customers wrote.
+#[derive(Clone, Default)]
 pub struct Event {
     pub envelope: Envelope,
     /// As produced, `null` included.
@@ -201,17 +204,20 @@ impl Event {
     pub fn of_object(mut object: Map<String, Value>, record: &Record) -> Result<Event, Unreadable> {
         let envelope = Envelope::of_object(&object, record)?;
         let data = match object.shift_remove("data") {
-            None | Some(Value::Null) => Map::new(),
-            Some(Value::Object(data)) => data,
+            None | Some(Value::Null) => None,
+            Some(Value::Object(data)) => Some(data),
             Some(_) => return Err(Unreadable::BadMember("data")),
         };
         if record.shape == Shape::Structured {
-            return Ok(Event { envelope, fields: data });
+            return Ok(Event { envelope, fields: data.unwrap_or_default() });
         }
         // In a plain object the fields stand in `data`, or beside `type`, or both; `data` is the nearer word.
         let mut fields = object;
         fields.retain(|name, _| !ENVELOPE_ONLY.contains(&name.as_str()));
-        fields.extend(data);
+        if let Some(data) = data {
+            fields.retain(|name, _| !ENVELOPE_BESIDE_DATA.contains(&name.as_str()));
+            fields.extend(data);
+        }
         Ok(Event { envelope, fields })
     }
 }

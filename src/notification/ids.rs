@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU64, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The largest number accepted: what a signed 64-bit column and every client's long can hold.
-const LARGEST: u64 = i64::MAX as u64;
+const LARGEST: u64 = i64::MAX.unsigned_abs();
 
 /// Why a text or a number is no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

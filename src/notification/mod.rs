@@ -21,7 +21,7 @@ pub use audience::{Audience, BadAudience, MOST_TERMS, Term};
 pub use catalogue::{Catalogue, CatalogueError, NoAudience};
 pub use ids::{AdminNo, MallNo, NotAnId, PartnerNo};
 pub use json::Unreadable;
-pub use notification::{Coordinates, Notification, NotificationId, Record, Shape, Tenant};
+pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
 pub use position::{BadPosition, Epoch, Position, Vector};
 pub use render::Prepared;
 pub use sight::Sight;

@@ -1,6 +1,6 @@
 //! What travels: one record of the topic, understood as far as routing needs, its body still unread.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -105,6 +105,21 @@ impl fmt::Display for NotificationId {
     }
 }
 
+/// A text that is no identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the id of a notification")]
+pub struct NotANotificationId;
+
+impl FromStr for NotificationId {
+    type Err = NotANotificationId;
+
+    /// Reads what [`fmt::Display`] writes, and nothing else.
+    fn from_str(text: &str) -> Result<NotificationId, NotANotificationId> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotANotificationId)?;
+        bytes.try_into().map(NotificationId).map_err(|_| NotANotificationId)
+    }
+}
+
 impl fmt::Debug for NotificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NotificationId({self})")
@@ -130,15 +145,24 @@ pub enum Shape {
     Legacy,
 }
 
+/// Names and texts of the headers that carry meaning: `ce_*`, `content-type`, `audience`; lower-case, each once.
+pub type Headers = Box<[(Box<str>, Box<str>)]>;
+
 /// The record itself: what is rendered, stored and redriven.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     pub shape: Shape,
     pub key: Option<Bytes>,
-    /// Those that carry meaning: `ce_*`, `content-type`, `audience`. Names are lower-case and come once.
-    pub headers: Box<[(Box<str>, Box<str>)]>,
+    pub headers: Headers,
     /// For [`Shape::Legacy`] the text alone.
     pub value: Bytes,
+}
+
+/// Its measures only: a log line must not spill what customers wrote.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record({:?}, {} headers, {} bytes)", self.shape, self.headers.len(), self.value.len())
+    }
 }
 
 impl Record {

@@ -127,10 +127,10 @@ impl fmt::Display for Position {
 /// Seven bits a byte, lowest first, the high bit says that more follow (LEB128).
 fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+        bytes.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    bytes.push(number as u8);
+    bytes.push(number.to_le_bytes()[0]);
 }
 
 /// Refuses what [`put_varint`] would not write: padding, and offsets beyond Kafka's signed 64 bits.

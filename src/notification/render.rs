@@ -1,6 +1,6 @@
 //! The only maker of texts and data: a notification as one sight sees it.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use super::{
 };
 
 /// A notification whose body has been read: made once, when first somebody wants it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Prepared {
     id: NotificationId,
     type_name: Arc<str>,
@@ -26,6 +26,12 @@ pub struct Prepared {
     entry: Arc<Entry>,
     event: Event,
     distinguishes: Distinguishes,
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prepared({} {}, {} fields)", self.type_name, self.id, self.event.fields.len())
+    }
 }
 
 /// The wire object, in the order of part 5 of the design. `handledBy` belongs to the timeline, which knows of later

@@ -16,7 +16,7 @@ use super::{
     Failed, Outgoing, Producer, Published, Settings,
     event::{self, Event},
 };
-use crate::notification::{Audience, MallNo, PartnerNo};
+use crate::notification::{Audience, Catalogue, MallNo, PartnerNo};
 
 /// Where the small broker of a running server writes down its address, in the folder of data.
 pub const ADDRESS_FILE: &str = "kafka.address";
@@ -67,8 +67,8 @@ pub enum NotPublished {
     NoAddress(String),
     #[error("--data is no JSON object: {0}")]
     BadData(String),
-    #[error("nobody could see it: say --to, or --mall, or give --data that names one")]
-    ForNobody,
+    #[error("nobody could see {0}: say --to, or give --data that the rule of its type can work with")]
+    ForNobody(String),
     #[error(transparent)]
     Failed(#[from] Failed),
     #[error("the answer could not be printed: {0}")]
@@ -86,8 +86,13 @@ pub fn find_brokers(set: &str, data_dir: &Path) -> Result<String, NotPublished> 
 }
 
 /// Publishes what was ordered, and writes a line for each, or a summary of many.
-pub async fn run(settings: &Settings, order: &Order, out: &mut impl Write) -> Result<(), NotPublished> {
-    let what = What::of(order)?;
+pub async fn run(
+    settings: &Settings,
+    order: &Order,
+    catalogue: &Catalogue,
+    out: &mut impl Write,
+) -> Result<(), NotPublished> {
+    let what = What::of(order, catalogue)?;
     let producer = Producer::new(settings)?;
     let done = send_all(&producer, &what, order.count, out).await;
     producer.close().await;
@@ -133,7 +138,7 @@ enum What {
 }
 
 impl What {
-    fn of(order: &Order) -> Result<What, NotPublished> {
+    fn of(order: &Order, catalogue: &Catalogue) -> Result<What, NotPublished> {
         if let Some(text) = &order.raw {
             let value = text.clone().into_bytes();
             return Ok(What::Raw(Outgoing { key: order.key.clone(), headers: Vec::new(), value }));
@@ -141,12 +146,8 @@ impl What {
         let kind = order.kind.clone().unwrap_or_default();
         let data = match &order.data {
             Some(data) => read_data(data)?,
-            None => event::example(&kind).unwrap_or_default(),
+            None => catalogue.example(&kind).cloned().unwrap_or_default(),
         };
-        let nothing_says_for_whom = order.to.is_none() && order.mall.is_none() && order.partner.is_none();
-        if nothing_says_for_whom && data.is_empty() {
-            return Err(NotPublished::ForNobody);
-        }
         let mut event = Event {
             kind,
             mall: order.mall,
@@ -158,6 +159,9 @@ impl What {
             key: order.key.clone(),
         };
         event.settle();
+        if event.audience.is_none() && catalogue.audience(&event.kind, event.mall, &event.data).is_err() {
+            return Err(NotPublished::ForNobody(event.kind));
+        }
         Ok(What::Event(Box::new(event)))
     }
 
@@ -183,4 +187,47 @@ fn read_data(data: &str) -> Result<Map<String, Value>, NotPublished> {
         None => data.to_owned(),
     };
     serde_json::from_str(&text).map_err(|error| bad(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        order: Order,
+    }
+
+    fn what(arguments: &[&str]) -> Result<What, NotPublished> {
+        What::of(&Line::parse_from([&["publish"], arguments].concat()).order, &Catalogue::builtin())
+    }
+
+    #[test]
+    fn every_type_with_a_rule_can_be_published_by_its_name_alone() {
+        let catalogue = Catalogue::builtin();
+        let (ruled, unruled): (Vec<_>, Vec<_>) =
+            catalogue.types().into_iter().partition(|kind| !catalogue.entry(kind).audience.is_empty());
+        assert!(ruled.len() > 10, "{ruled:?}");
+        for kind in ruled {
+            let record = what(&[&kind]).unwrap_or_else(|error| panic!("{kind}: {error}")).record();
+            assert!(record.key.is_some(), "{kind}");
+            what(&[&kind, "--mall", "1002"]).unwrap();
+        }
+        // An announcement has to say to whom.
+        for kind in unruled {
+            assert!(what(&[&kind]).is_err(), "{kind}");
+            what(&[&kind, "--to", "everyone"]).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_wants_to_know_for_whom() {
+        assert!(matches!(what(&["no.such.type"]), Err(NotPublished::ForNobody(kind)) if kind == "no.such.type"));
+        // A mall alone says what it is about, not who shall see it.
+        assert!(what(&["no.such.type", "--mall", "1001"]).is_err());
+        what(&["no.such.type", "--to", "everyone"]).unwrap();
+    }
 }

@@ -26,12 +26,6 @@ pub struct Event {
     pub key: Option<String>,
 }
 
-/// Data that look real, for who gave none.
-#[must_use]
-pub fn example(_kind: &str) -> Option<Map<String, Value>> {
-    None
-}
-
 impl Event {
     /// Puts the mall and the partner that were asked for into the data, wherever the data name one.
     pub fn settle(&mut self) {

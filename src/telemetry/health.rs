@@ -50,3 +50,35 @@ async fn get(address: SocketAddr) -> std::io::Result<String> {
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn asked(answer: &'static str) -> Result<String, NotReady> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(head[..length].to_vec()).unwrap()
+        });
+        let heard = ask(SocketAddr::from(([0, 0, 0, 0], address.port()))).await;
+        assert!(server.await.unwrap().starts_with("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:"));
+        heard
+    }
+
+    #[tokio::test]
+    async fn ready_is_what_answers_200() {
+        let ready = asked("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n{}\n").await;
+        assert_eq!(ready.unwrap(), "{}");
+        for answer in ["HTTP/1.1 503 Service Unavailable\r\n\r\n{\"ready\":\nfalse}", "", "220 mail.example.com 200"] {
+            let error = asked(answer).await.unwrap_err().to_string();
+            assert!(error.starts_with("not ready: ") && error.lines().count() == 1, "{error}");
+        }
+    }
+}

@@ -1,8 +1,11 @@
 //! Allim's behaviours, one chapter per file, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
+
 mod catching_up;
 mod harness;
 mod identity;
 mod publish;
 mod settings;
+mod tidy;
 mod words;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
-use allim::config::{self, Accounts, Broker, Environment, Settings};
+use allim::config::{self, Accounts, Broker, Environment, Purpose, Settings};
 use tempfile::TempDir;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -15,7 +15,7 @@ fn load(file: &str, variables: &[(&str, &str)]) -> Result<Settings, Vec<String>>
     if !file.is_empty() {
         fs::write(folder.path().join("allim.toml"), file).unwrap();
     }
-    config::load(None, folder.path(), &environment(variables))
+    config::load(Purpose::Serve, None, folder.path(), &environment(variables))
         .map_err(|complaints| complaints.to_string().lines().map(str::to_owned).collect())
 }
 
@@ -65,12 +65,15 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
         ("ALLIM_KAFKA_PROPERTIES_FILE", "kafka"),
         ("ALLIM_LEGACY_TEXT", "off"),
     ]);
-    let settings = config::load(None, folder.path(), &variables).unwrap();
+    let settings = config::load(Purpose::Serve, None, folder.path(), &variables).unwrap();
     assert_eq!(settings.http.listen, "0.0.0.0:80".parse().unwrap());
     assert_eq!(settings.cluster_key.as_ref().unwrap().text(), key);
     assert_eq!(settings.ingest.properties[1], ("sasl.password".into(), "a=b".into()));
     assert!(!settings.ingest.legacy_text);
-    assert!(!format!("{settings:?}").contains(key), "a settings' Debug ends in a log one day");
+    assert!(
+        !format!("{settings:?}").contains("a=b") && !format!("{settings:?}").contains(key),
+        "a settings' Debug ends in a log one day"
+    );
     assert!(!settings.report().contains(key));
 }
 
@@ -108,6 +111,8 @@ fn each_mistake_is_one_line_with_its_name_its_value_and_the_wish() {
         ("legacy_text = \"perhaps\"", &[], &["wanted is on or off"]),
         ("log_format = \"xml\"", &[], &["wanted is text or json"]),
         ("log = \"allim=loud\"", &[], &["log in allim.toml: \"allim=loud\"; wanted is a level"]),
+        ("catalogue = \"missing.toml\"", &[], &["\"missing.toml\"; wanted is a file that can be read"]),
+        ("catalogue = \"allim.toml\"", &[], &["\"allim.toml\"; wanted is a file of good types"]),
         ("data_dir = \" \"", &[], &["data_dir in allim.toml: empty"]),
         (
             "database_url = \"mysql://root:hunter2@db/x\"",

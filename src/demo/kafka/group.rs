@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::member::{Answer, JoinAsk, Joined, Member, Seat, Synced};
+use super::member::{self, Answer, JoinAsk, Joined, Member, Seat, Synced};
 
 /// How long the first generation of a group waits for further members: consumers that start together then share
 /// one rebalance instead of interrupting each other.
@@ -225,7 +225,7 @@ impl Group {
         self.members.retain(|member| member.joining.is_some());
         self.generation = self.generation.saturating_add(1);
         self.phase = Phase::Syncing;
-        self.protocol = self.elect_protocol();
+        self.protocol = member::elect(&self.members);
         if !self.members.iter().any(|member| member.id == self.leader) {
             self.leader = self.members.first().map(|first| first.id.clone()).unwrap_or_default();
         }
@@ -239,22 +239,6 @@ impl Group {
                 let _ = joining.send(joined); // a member that hung up is found by its session time-out
             }
         }
-    }
-
-    /// The protocol that all know and most prefer.
-    fn elect_protocol(&self) -> StrBytes {
-        let all_know = |name: &StrBytes| self.members.iter().all(|m| m.protocols.iter().any(|(n, _)| n == name));
-        let mut votes: Vec<(StrBytes, usize)> = Vec::new();
-        for member in &self.members {
-            let Some((choice, _)) = member.protocols.iter().find(|(name, _)| all_know(name)) else {
-                continue;
-            };
-            match votes.iter_mut().find(|(name, _)| name == choice) {
-                Some((_, count)) => *count += 1,
-                None => votes.push((choice.clone(), 1)),
-            }
-        }
-        votes.into_iter().rev().max_by_key(|(_, count)| *count).map(|(name, _)| name).unwrap_or_default()
     }
 
     /// Whether somebody is a member of the present generation; being asked also keeps it alive.
@@ -395,3 +379,7 @@ impl Group {
         self.protocol.clone()
     }
 }
+
+#[cfg(test)]
+#[path = "group_tests.rs"]
+mod tests;

@@ -79,3 +79,19 @@ impl Member {
         joining || syncing
     }
 }
+
+/// The protocol that all know and most prefer; the first named wins a tie.
+pub(super) fn elect(members: &[Member]) -> StrBytes {
+    let all_know = |name: &StrBytes| members.iter().all(|m| m.protocols.iter().any(|(n, _)| n == name));
+    let mut votes: Vec<(StrBytes, usize)> = Vec::new();
+    for member in members {
+        let Some((choice, _)) = member.protocols.iter().find(|(name, _)| all_know(name)) else {
+            continue;
+        };
+        match votes.iter_mut().find(|(name, _)| name == choice) {
+            Some((_, count)) => *count += 1,
+            None => votes.push((choice.clone(), 1)),
+        }
+    }
+    votes.into_iter().rev().max_by_key(|(_, count)| *count).map(|(name, _)| name).unwrap_or_default()
+}

@@ -17,8 +17,8 @@
 //!
 //! # The way of a request
 //!
-//! [`wire`] reads a frame, [`dispatch`] finds the handler, the handler asks [`topics`] for a partition whose [`log`] is a
-//! row of [`segment`] files, or [`groups`] for a consumer group, or [`offsets`] for what a group has read.
+//! `wire` reads a frame, `dispatch` finds the handler, the handler asks `topics` for a partition whose `log` is a
+//! row of `segment` files, or `groups` for a consumer group, or `offsets` for what a group has read.
 
 mod admin;
 mod batch;
@@ -102,6 +102,8 @@ pub enum StartError {
     Data { path: PathBuf, source: io::Error },
     #[error("{address} cannot be listened on: {source}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("the runtime is stopping")]
+    Stopping,
     #[error("topic {name} cannot be created: {reason}")]
     Topic { name: String, reason: ResponseError },
 }
@@ -122,7 +124,10 @@ impl Broker {
         let opened = tokio::task::spawn_blocking(move || open(settings)).await;
         let (lock, shared) = match opened {
             Ok(opened) => opened?,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return Err(StartError::Stopping),
+            },
         };
         let cannot = |source| StartError::Listen { address, source };
         // `bind` sets SO_REUSEADDR on Unix: a restart has its port again at once.

@@ -46,7 +46,7 @@ impl Shared {
         }
     }
 
-    /// Runs work on files off the runtime; `None` when the broker is stopping.
+    /// Runs work on files off the runtime; `None` when the broker is stopping, or when the work panicked.
     pub(super) async fn on_files<T, F>(self: &Arc<Self>, work: F) -> Option<T>
     where
         T: Send + 'static,

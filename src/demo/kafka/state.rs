@@ -74,7 +74,10 @@ pub(super) fn save<T: Serialize>(path: &Path, value: &T, durability: Durability)
 /// Reads a value; `None` where there is no file yet.
 pub(super) fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(io::Error::other(format!("{} cannot be understood: {error}", path.display()))),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -80,6 +80,10 @@ impl Catalogue {
         std::fs::create_dir_all(&folder)?;
         let kept = match state::load::<Topics>(&file)? {
             Some(kept) => kept,
+            // A new cluster would take the logs of the old one for rubbish.
+            None if std::fs::read_dir(&folder)?.next().is_some() => {
+                return Err(io::Error::other(format!("{} is missing, though there are logs", file.display())));
+            }
             None => {
                 let new = Topics::new();
                 state::save(&file, &new, Durability::Machine)?;

@@ -147,6 +147,10 @@ impl Checks<'_> {
     }
 
     fn entry(&mut self, written: &Type, tables: &BTreeMap<String, Arc<Labels>>) -> Entry {
+        let version = self.type_name.rsplit_once(".v").map(|(_, version)| version);
+        if self.type_name.is_empty() || version.is_some_and(|text| text.parse::<u32>().is_ok()) {
+            self.complain("a type is listed by its short name, without `.v1`; so no event would ever find it");
+        }
         let mut entry = unknown();
         entry.category.clone_from(&written.category);
         entry.severity = written.severity;

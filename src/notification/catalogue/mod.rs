@@ -94,9 +94,14 @@ impl Catalogue {
 
     /// Reads the text of a catalogue file and checks all of it.
     pub fn parse(toml: &str) -> Result<Catalogue, CatalogueError> {
-        let known = file::parse(toml)?;
-        let known = known.into_iter().map(|(name, entry)| (Arc::from(name), Arc::new(entry))).collect();
-        Ok(Catalogue(Arc::new(Types { known, unknown: Arc::new(file::unknown()) })))
+        Catalogue(Arc::new(Types { known: HashMap::new(), unknown: Arc::new(file::unknown()) })).with(toml)
+    }
+
+    /// This catalogue and the types of another file, which wins where both know one.
+    pub fn with(&self, toml: &str) -> Result<Catalogue, CatalogueError> {
+        let mut known = self.0.known.clone();
+        known.extend(file::parse(toml)?.into_iter().map(|(name, entry)| (Arc::from(name), Arc::new(entry))));
+        Ok(Catalogue(Arc::new(Types { known, unknown: Arc::clone(&self.0.unknown) })))
     }
 
     /// The types in alphabetical order.

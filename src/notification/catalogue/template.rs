@@ -193,10 +193,13 @@ pub fn index(lang: Lang) -> usize {
     }
 }
 
-/// A scalar as people read it; blank is missing.
+/// A scalar as people read it; blank is missing, and a line break within a title is a blank.
 fn text_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::String(text) => {
+            let text = text.replace(char::is_control, " ");
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        }
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
