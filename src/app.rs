@@ -20,7 +20,6 @@ use crate::{
     hub::Hub,
     identity::Identity,
     ingest::{Ingest, Refill},
-    notification::Catalogue,
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
 };
@@ -133,7 +132,7 @@ struct Server {
 impl Server {
     fn start(settings: &config::Settings, public: TcpListener, management: TcpListener) -> anyhow::Result<Server> {
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
-        let catalogue = Catalogue::builtin();
+        let catalogue = settings.catalogue.clone();
         let hub = Hub::new(settings.hub.clone(), metrics.clone());
         let refill = Refill { age: settings.hub.memory_age, records: settings.hub.memory_bytes / LEAST_RECORD_BYTES };
         let next = Arc::new(hub.clone());

@@ -202,7 +202,7 @@ fn read_broker(r: &mut Reader, real: bool) -> Option<Broker> {
 }
 
 fn read_hub(r: &mut Reader) -> Option<hub::Settings> {
-    let memory_bytes = r.get("hub.memory_bytes", parse::whole(1_048_576..=1 << 40));
+    let memory_bytes = r.get("hub.memory_bytes", parse::whole(65_536..=1 << 40));
     let memory_age = r.get("hub.memory_age_seconds", parse::seconds(1..=604_800));
     let ring = r.get("hub.ring", parse::count(2..=65_536));
     let shards = r.get("hub.shards", parse::count(1..=256));
@@ -217,8 +217,7 @@ fn read_hub(r: &mut Reader) -> Option<hub::Settings> {
 fn read_deliver(r: &mut Reader, real: bool) -> Option<deliver::Settings> {
     let heartbeat = r.get("deliver.heartbeat_seconds", parse::seconds(1..=300));
     let queue_frames = r.get("deliver.queue_frames", parse::count(4..=65_536));
-    // Less than a whole notification (256 KB) would never let one through.
-    let queue_bytes = r.get("deliver.queue_bytes", parse::count(300_000..=100_000_000));
+    let queue_bytes = r.get("deliver.queue_bytes", parse::count(4_096..=100_000_000));
     let slow_after = r.get("deliver.slow_after_seconds", parse::seconds(1..=3_600));
     let streams_per_operator = r.get("deliver.streams_per_operator", parse::count(1..=1_000));
     let retry = r.get("deliver.retry_seconds", parse::seconds(1..=300));

@@ -106,7 +106,7 @@ fn each_mistake_is_one_line_with_its_name_its_value_and_the_wish() {
             &[],
             &["hub.memory_bytes in allim.toml: \"much\"; wanted is a whole number"],
         ),
-        ("[hub]\nmemory_bytes = -1", &[], &["\"-1\"; wanted is a whole number from 1048576"]),
+        ("[hub]\nmemory_bytes = -1", &[], &["\"-1\"; wanted is a whole number from 65536"]),
         ("[hub]\nmemory_age_seconds = true", &[], &["\"true\"; wanted is seconds, a whole number from 1 to 604800"]),
         ("legacy_text = \"perhaps\"", &[], &["wanted is on or off"]),
         ("log_format = \"xml\"", &[], &["wanted is text or json"]),

@@ -38,7 +38,8 @@ impl Listener {
 
     /// The next event, noted in the story.
     pub async fn next(&mut self) -> Option<Event> {
-        let event = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an event in time").ok().flatten()?;
+        let event =
+            tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an event in time").ok().flatten()?;
         self.story.note(&event);
         Some(event)
     }

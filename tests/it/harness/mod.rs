@@ -8,7 +8,7 @@ pub mod publisher;
 pub mod server;
 pub mod sse;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use accounts::Accounts;
 pub use checker::Story;
@@ -22,11 +22,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits for a condition, never for time.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let give_up = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < give_up, "it did not come true in {PATIENCE:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let comes_true = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, comes_true).await.is_ok(), "it did not come true in {PATIENCE:?}: {what}");
 }
 
 /// A port that nobody listens on now.

@@ -6,11 +6,12 @@ use std::{
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use super::{Accounts, Kafka, free_port, sse::Stream, until};
+use super::{Accounts, Kafka, PATIENCE, free_port, sse::Stream};
 
 pub struct Server {
     child: Child,
@@ -35,7 +36,7 @@ impl Server {
 
     /// With nothing set but its ports: broker and accounts are its own.
     pub async fn demo(env: &[(&str, &str)]) -> Server {
-        let server = Server::spawn(env);
+        let mut server = Server::spawn(env);
         server.ready().await;
         server
     }
@@ -81,11 +82,13 @@ impl Server {
     }
 
     /// Waits until it lets listeners in.
-    pub async fn ready(&self) {
-        until(&format!("ready; its log:\n{}", self.stderr.lock().unwrap()), async || {
-            self.try_get("/readyz").await.is_some_and(|(status, _)| status == 200)
-        })
-        .await;
+    pub async fn ready(&mut self) {
+        let give_up = Instant::now() + PATIENCE;
+        while !self.try_get("/readyz").await.is_some_and(|(status, _)| status == 200) {
+            let ended = self.child.try_wait().expect("it can be waited for");
+            assert!(ended.is_none() && Instant::now() < give_up, "not ready ({ended:?}):\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The same again after an end: same ports, same data.
@@ -93,7 +96,7 @@ impl Server {
         let (address, management, data, env, folder) =
             (self.address, self.management, self.data.clone(), self.env.clone(), Arc::clone(&self.folder));
         drop(self);
-        let server = Server::launch(address, management, data, env, folder);
+        let mut server = Server::launch(address, management, data, env, folder);
         server.ready().await;
         server
     }
@@ -109,13 +112,13 @@ impl Server {
     }
 
     pub async fn ended(&mut self) -> ExitStatus {
-        let end = std::time::Instant::now() + super::PATIENCE;
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
                 return status;
             }
-            assert!(std::time::Instant::now() < end, "the server does not end:\n{}", self.stderr.lock().unwrap());
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            assert!(Instant::now() < end, "the server does not end:\n{}", self.stderr.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -81,9 +81,11 @@ impl Stream {
 
     /// The whole of a body that is no stream.
     pub async fn rest(&mut self) -> io::Result<String> {
-        let length = self.head.to_ascii_lowercase().lines().find_map(|line| {
-            line.strip_prefix("content-length: ").and_then(|n| n.trim().parse::<usize>().ok())
-        });
+        let length = self
+            .head
+            .to_ascii_lowercase()
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: ").and_then(|n| n.trim().parse::<usize>().ok()));
         while !self.ended && length.is_none_or(|length| self.body.len() < length) {
             if !self.more().await? {
                 break;
