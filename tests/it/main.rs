@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
 
+mod broker_trouble;
 mod catching_up;
 mod harness;
 mod identity;
 mod publish;
 mod settings;
+mod slow_readers;
 mod tidy;
 mod words;
