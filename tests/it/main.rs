@@ -6,6 +6,7 @@ mod broker_trouble;
 mod catching_up;
 mod harness;
 mod identity;
+mod model;
 mod publish;
 mod settings;
 mod slow_readers;
