@@ -126,7 +126,7 @@ impl Node {
 
 #[derive(Default)]
 struct Person {
-    mall: u64,
+    malls: Vec<u64>,
     stream: Option<(QueueBody, Vec<u8>)>,
     position: Option<Position>,
     start: Option<Vector>,
@@ -136,8 +136,14 @@ struct Person {
 }
 
 impl Person {
+    /// Of one mall, or of two: a union of both concerns them once.
+    fn of(i: u64) -> Person {
+        let malls = if i % 2 == 0 { vec![i % MALLS + 1] } else { vec![i % MALLS + 1, (i + 1) % MALLS + 1] };
+        Person { malls, ..Person::default() }
+    }
+
     fn connect(&mut self, node: &Node) {
-        let malls = [MallNo::new(self.mall + 1).unwrap()];
+        let malls = self.malls.iter().map(|&mall| MallNo::new(mall).unwrap());
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let admin = AdminNo::new(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap();
         let (id, shard) = node.streams.place();
@@ -198,10 +204,14 @@ impl Person {
         }
     }
 
+    fn concerned(&self, malls: &[u64]) -> bool {
+        malls.iter().any(|mall| self.malls.contains(mall))
+    }
+
     fn due(&self, log: &Log) -> HashSet<(usize, u64)> {
         let Some(start) = &self.start else { return HashSet::new() };
         let all = log.records.iter().enumerate().flat_map(|(p, records)| records.iter().map(move |(o, m)| (p, *o, m)));
-        let mine = all.filter(|(p, o, malls)| *o >= start.get(*p) && malls.contains(&(self.mall + 1)));
+        let mine = all.filter(|(p, o, malls)| *o >= start.get(*p) && self.concerned(malls));
         let excused = |p, o| self.gaps.iter().any(|&(q, from, to)| p == q && from <= o && o < to);
         mine.filter(|(p, o, _)| !excused(*p, *o)).map(|(p, o, _)| (p, o)).collect()
     }
@@ -212,9 +222,8 @@ impl Person {
         let due = self.due(log);
         let holes: Vec<_> = due.difference(&heard).collect();
         assert!(holes.is_empty(), "world {seed}: holes {holes:?}, from {:?} to {:?}", self.start, self.position);
-        let foreign = heard
-            .iter()
-            .filter(|(p, o)| !log.records[*p].iter().any(|(at, malls)| at == o && malls.contains(&(self.mall + 1))));
+        let foreign =
+            heard.iter().filter(|(p, o)| !log.records[*p].iter().any(|(at, malls)| at == o && self.concerned(malls)));
         assert_eq!(foreign.count(), 0, "world {seed}: something foreign");
         for partition in 0..PARTITIONS {
             let order: Vec<u64> = self.heard.iter().filter(|(p, _)| *p == partition).map(|(_, o)| *o).collect();
@@ -240,8 +249,7 @@ async fn world(seed: u64, looked: &mut Looked) {
     let mut dice = fastrand::Rng::with_seed(seed);
     let log = Arc::new(Mutex::new(Log::default()));
     let mut nodes = vec![Node::random(&log, &mut dice), Node::random(&log, &mut dice)];
-    let mut people: Vec<Person> =
-        (0..dice.u64(2..6)).map(|i| Person { mall: i % MALLS, ..Person::default() }).collect();
+    let mut people: Vec<Person> = (0..dice.u64(2..6)).map(Person::of).collect();
     let mut asleep: Vec<mpsc::Sender<()>> = Vec::new();
     let behind = (dice.usize(..2), dice.usize(..PARTITIONS));
     let quick = Duration::from_micros(300);
@@ -330,7 +338,7 @@ async fn random_worlds_hold_the_promise() {
 async fn a_starved_shard_loses_nothing() {
     let log = Arc::new(Mutex::new(Log::default()));
     let node = Node::start(&log, 1_000_000, 16, 8, [0; PARTITIONS]);
-    let mut people: Vec<Person> = (0..4).map(|_| Person::default()).collect();
+    let mut people: Vec<Person> = (0..4).map(|_| Person::of(0)).collect();
     for person in &mut people {
         person.connect(&node);
         while person.start.is_none() {
