@@ -6,6 +6,7 @@ mod broker;
 mod catching_up;
 mod harness;
 mod identity;
+mod other_clients;
 mod publish;
 mod settings;
 mod tidy;
