@@ -137,15 +137,9 @@ impl Server {
         let refill = Refill { age: settings.hub.memory_age, records: settings.hub.memory_bytes / LEAST_RECORD_BYTES };
         let next = Arc::new(hub.clone());
         let ingest = Ingest::start(&settings.ingest, refill, catalogue.clone(), metrics.clone(), next)?;
-        let streams = Streams::start(
-            settings.deliver.clone(),
-            settings.hub.shards,
-            &hub,
-            ingest.ends(),
-            catalogue,
-            metrics.clone(),
-        )
-        .context("no thread for a shard")?;
+        hub.ask(Arc::new(ingest.ends()));
+        let streams = Streams::start(settings.deliver.clone(), settings.hub.shards, &hub, catalogue, metrics.clone())
+            .context("no thread for a shard")?;
         let identity = Identity::new(&settings.identity, &metrics)?;
         let recheck = Recheck::new(settings.http.recheck);
 
@@ -225,7 +219,7 @@ async fn report_readiness(hub: Hub, readiness: Readiness) {
 
 /// What somebody needs who has just started it: at most eight lines.
 fn banner(settings: &config::Settings, address: SocketAddr, demo: &Demo) -> anyhow::Result<String> {
-    let executable = std::env::current_exe().context("the path of this executable")?;
+    let executable = config::executable().context("the path of this executable")?;
     let (executable, version) = (executable.display(), env!("CARGO_PKG_VERSION"));
     let host = if address.ip().is_loopback() || address.ip().is_unspecified() {
         format!("localhost:{}", address.port())

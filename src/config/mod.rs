@@ -107,6 +107,11 @@ pub fn environment() -> Environment {
     ours.collect()
 }
 
+/// The running executable, by its whole path: what somebody may paste into a shell.
+pub fn executable() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
 /// Settings from the file that was named, else from `allim.toml` in `folder` if it is there, and from the environment.
 pub fn load(
     purpose: Purpose,

@@ -31,7 +31,6 @@ pub use session::Asked;
 
 use crate::{
     hub::{Coat, Command, Hub, ListenerId, Outlet, Plan, Shard, ShardHandle},
-    ingest::Ends,
     notification::{Catalogue, Lang, Sight, Viewer},
     telemetry::Metrics,
 };
@@ -92,11 +91,10 @@ impl Streams {
         settings: Settings,
         shards: usize,
         hub: &Hub,
-        ends: Ends,
         catalogue: Catalogue,
         metrics: Metrics,
     ) -> io::Result<Streams> {
-        let life = session::Life::new(settings.clone(), ends);
+        let life = session::Life::new(settings.clone());
         let plan = Plan {
             heartbeat: settings.heartbeat,
             slow_after: settings.slow_after,

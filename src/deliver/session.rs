@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     hub::{Control, Detour, Frame, GapReason, Item, Listener, LogState, Offer, Page, Place, Shard, Turn, Wire},
-    ingest::Ends,
     notification::{Position, Vector},
 };
 
@@ -49,11 +48,11 @@ enum Over {
 
 /// What all sessions share. A cheap clone.
 #[derive(Clone)]
-pub struct Life(Arc<(Settings, Ends)>);
+pub struct Life(Arc<Settings>);
 
 impl Life {
-    pub fn new(settings: Settings, ends: Ends) -> Life {
-        Life(Arc::new((settings, ends)))
+    pub fn new(settings: Settings) -> Life {
+        Life(Arc::new(settings))
     }
 
     /// Begins a listener's life on its shard.
@@ -97,11 +96,11 @@ impl Detour for Life {
     }
 
     fn too_slow(&self) -> (Frame, &'static str) {
-        Goodbye::Slow.frame(&self.0.0)
+        Goodbye::Slow.frame(&self.0)
     }
 
     fn restart(&self, window: Duration) -> (Frame, &'static str) {
-        Goodbye::Restart { window }.frame(&self.0.0)
+        Goodbye::Restart { window }.frame(&self.0)
     }
 }
 
@@ -163,7 +162,7 @@ impl Session {
                 reason => reason,
             };
             self.send(self.dress(&Frame::status(false, reason))).await?;
-            self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.0.0.heartbeat }).await?;
+            self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.0.heartbeat }).await?;
         }
     }
 
@@ -182,10 +181,9 @@ impl Session {
             Asked::At(position) => position,
         };
         let here = hub.here()?;
-        let ends = &self.life.0.1;
         let all_within = async {
             for (partition, next) in position.next.iter().filter(|&(p, next)| next > here.next.get(p)) {
-                if !ends.reaches(partition, next, connected).await? {
+                if !hub.reaches(partition, next, connected).await? {
                     return Some(false);
                 }
             }
@@ -208,10 +206,10 @@ impl Session {
         let mut jobs: Vec<(Option<String>, Item)> = Vec::new();
         loop {
             self.obey()?;
-            if std::mem::take(&mut self.scope_changed) {
-                if let Some(here) = self.shard.hub().here() {
-                    self.gap(GapReason::Scope, &Place { next: from.clone(), ..here }).await?;
-                }
+            if std::mem::take(&mut self.scope_changed)
+                && let Some(here) = self.shard.hub().here()
+            {
+                self.gap(GapReason::Scope, &Place { next: from.clone(), ..here }).await?;
             }
             let (viewer, life) = (Arc::clone(&self.listener.viewer), self.listener.life);
             match self.shard.hub().next(&viewer, life, &from, PAGE).await {
@@ -288,7 +286,7 @@ impl Session {
     }
 
     async fn hello(&mut self, position: Option<String>, recovered: Option<bool>) -> Result<(), Over> {
-        let settings = &self.life.0.0;
+        let settings = &self.life.0;
         let retry = jittered(settings.retry);
         let frame = hello::frame(&self.listener.viewer, position, recovered, settings.heartbeat, retry);
         self.send(self.dress(&frame)).await

@@ -44,6 +44,12 @@ pub struct Connections {
     closing: CancellationToken,
 }
 
+impl Default for Connections {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Connections {
     pub fn new() -> Connections {
         Connections { tracker: TaskTracker::new(), closing: CancellationToken::new() }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -17,7 +17,7 @@ use super::{
     memory::{Memory, Page, Scan},
 };
 use crate::{
-    ingest::{self, Incoming},
+    ingest::{self, Incoming, Leaders},
     notification::{Epoch, Notification, Position, Vector},
     telemetry::Metrics,
 };
@@ -93,6 +93,8 @@ struct Inner {
     /// The `n` of `order`, to be read without the lock.
     newest: AtomicU64,
     sink: broadcast::Sender<Announcement>,
+    /// Where partitions end; asked of the station before, once it runs.
+    leaders: OnceLock<Arc<dyn Leaders>>,
     state: watch::Sender<LogState>,
     metrics: Metrics,
 }
@@ -109,7 +111,25 @@ impl Hub {
         let (sink, _) = broadcast::channel(settings.ring);
         let (state, _) = watch::channel(LogState { known: false, live: false, reason: "starting" });
         metrics.memory_bound_bytes.set(i64::try_from(settings.memory_bytes).unwrap_or(i64::MAX));
-        Hub(Arc::new(Inner { settings, order: Mutex::new(order), newest: AtomicU64::new(0), sink, state, metrics }))
+        Hub(Arc::new(Inner {
+            settings,
+            order: Mutex::new(order),
+            newest: AtomicU64::new(0),
+            sink,
+            leaders: OnceLock::new(),
+            state,
+            metrics,
+        }))
+    }
+
+    /// From here on positions ahead of this node can be judged.
+    pub fn ask(&self, leaders: Arc<dyn Leaders>) {
+        let _ = self.0.leaders.set(leaders);
+    }
+
+    /// Whether `next` can be a position in `partition`, as its leader tells it; see [`Leaders::reach`].
+    pub async fn reaches(&self, partition: usize, next: u64, connected: Instant) -> Option<bool> {
+        self.0.leaders.get()?.reach(partition, next, connected).await
     }
 
     /// A panic while the lock was held cannot leave half an announcement: nothing in there unwinds in between.

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::BoxFuture;
 use rdkafka::{
     consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
@@ -18,12 +19,19 @@ const FRESH: Duration = Duration::from_secs(1);
 /// One question to a leader.
 const QUESTION: Duration = Duration::from_secs(2);
 
+/// Whoever can tell where partitions end.
+pub trait Leaders: Send + Sync {
+    /// Whether `next` can be a position in `partition` for somebody who connected at `connected`: an answer up to a
+    /// second old may say yes, only one asked after the connect may say no. None: the leader did not answer.
+    fn reach(&self, partition: usize, next: u64, connected: Instant) -> BoxFuture<'_, Option<bool>>;
+}
+
 /// An answer, with the time of its question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
-    pub asked: Instant,
+struct End {
+    asked: Instant,
     /// None: there is no such partition.
-    pub offset: Option<u64>,
+    offset: Option<u64>,
 }
 
 #[derive(Default)]
@@ -50,9 +58,7 @@ impl Ends {
         Ends(Arc::new(Inner { consumer, topic, partitions: Mutex::default() }))
     }
 
-    /// Whether `next` can be a position in `partition` for somebody who connected at `connected`: an answer up to a
-    /// second old may say yes, only one asked after the connect may say no. None: the leader did not answer.
-    pub async fn reaches(&self, partition: usize, next: u64, connected: Instant) -> Option<bool> {
+    async fn reaches(&self, partition: usize, next: u64, connected: Instant) -> Option<bool> {
         let slot = {
             let mut partitions = self.0.partitions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(partitions.entry(partition).or_default())
@@ -91,5 +97,11 @@ impl Ends {
             }
         };
         tokio::task::spawn_blocking(question).await.ok().flatten()
+    }
+}
+
+impl Leaders for Ends {
+    fn reach(&self, partition: usize, next: u64, connected: Instant) -> BoxFuture<'_, Option<bool>> {
+        Box::pin(self.reaches(partition, next, connected))
     }
 }

@@ -14,7 +14,7 @@ mod rejected;
 use std::{sync::Arc, thread, time::Duration};
 
 pub use decode::{Decoder, RawRecord, Reason, Rejected};
-pub use ends::{End, Ends};
+pub use ends::{Ends, Leaders};
 use tokio_util::sync::CancellationToken;
 
 use crate::{

@@ -176,7 +176,7 @@ fn each_mistake_is_one_line_with_its_name_its_value_and_the_wish() {
             &["kafka.properties in allim.toml: a section; wanted is that group.id is set as kafka.group_id"],
         ),
         ("", &[("ALLIM_KAFKA_PROPERTIES", "enable.auto.commit=true")], &["left to us"]),
-        ("[deliver]\nqueue_bytes = 1000", &[], &["wanted is a whole number from 300000"]),
+        ("[deliver]\nqueue_bytes = 1000", &[], &["wanted is a whole number from 4096"]),
     ];
     for (file, variables, parts) in table {
         let lines = load(file, variables).expect_err(&format!("{file} {variables:?}"));

@@ -28,12 +28,11 @@ impl Story {
     pub fn note(&mut self, event: &Event) {
         if let Some(id) = &event.id {
             let now = Position::decode(id).unwrap_or_else(|_| panic!("an id that is no position: {id}"));
-            if let (Some(before), false) = (&self.position, event.name == "gap") {
-                if let Ok(was) = Position::decode(before) {
-                    if was.epoch != now.epoch || !was.next.within(&now.next) {
-                        self.went_back.push((before.clone(), id.clone()));
-                    }
-                }
+            if let (Some(before), false) = (&self.position, event.name == "gap")
+                && let Ok(was) = Position::decode(before)
+                && (was.epoch != now.epoch || !was.next.within(&now.next))
+            {
+                self.went_back.push((before.clone(), id.clone()));
             }
             if event.name == "hello" && self.start.is_none() {
                 self.start = Some(now.next.clone());

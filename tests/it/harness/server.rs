@@ -84,7 +84,7 @@ impl Server {
     /// Waits until it lets listeners in.
     pub async fn ready(&mut self) {
         let give_up = Instant::now() + PATIENCE;
-        while !self.try_get("/readyz").await.is_some_and(|(status, _)| status == 200) {
+        while self.try_get("/readyz").await.is_none_or(|(status, _)| status != 200) {
             let ended = self.child.try_wait().expect("it can be waited for");
             assert!(ended.is_none() && Instant::now() < give_up, "not ready ({ended:?}):\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;

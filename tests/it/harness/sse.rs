@@ -141,7 +141,7 @@ impl Stream {
 }
 
 /// One block; the server writes LF only, so anything else in a line is part of its value, and would be seen.
-fn parse(block: &[u8]) -> Option<Event> {
+pub fn parse(block: &[u8]) -> Option<Event> {
     let block = std::str::from_utf8(block).expect("UTF-8");
     assert!(!block.contains('\r'), "a bare CR ends a line in every browser: {block:?}");
     let mut event = Event { name: "message".into(), data: String::new(), id: None, retry: None };

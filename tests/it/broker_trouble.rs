@@ -1,0 +1,189 @@
+//! Kafka away, late, growing, shrinking: the server stays, says how it is, and heals without a restart.
+
+use crate::harness::{Accounts, Kafka, Listener, PATIENCE, Publisher, Server, accounts::token, kafka::TOPIC, until};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+};
+
+fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
+}
+
+async fn create_topic(kafka: &Kafka, partitions: i32) {
+    let topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(1));
+    admin(kafka).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_starts_without_kafka_and_heals() {
+    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    kafka.go_away().await;
+    let servers = kafka.address.to_string();
+    let url = accounts.url();
+    let env = [("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
+    let server = Server::spawn(&env);
+    until("it answers", async || tokio::net::TcpStream::connect(server.address).await.is_ok()).await;
+    assert_eq!(server.get("/readyz").await.0, 503, "memory is not filled yet");
+
+    let mut early = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    let hello = early.event("hello").await;
+    assert_eq!((hello.id.clone(), hello.json()["recovered"].clone()), (None, serde_json::Value::Null));
+    while early.event("status").await.json() != serde_json::json!({"live": false, "reason": "kafka"}) {}
+
+    kafka.come_back().await;
+    let publisher = Publisher::new(kafka.address);
+    publisher.tell("mall:7", "mall:7", "first").await;
+    early.hears("first").await;
+    early.live().await;
+    let second = &early.story.hellos[1];
+    assert!(second["position"].is_string(), "the second hello says where the stream begins: {second}");
+    assert_eq!(server.get("/readyz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_away_and_back_and_nothing_is_missed() {
+    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    for round in 0..3 {
+        publisher.tell("mall:7", "mall:7", &format!("before {round}")).await;
+        listener.hears(&format!("before {round}")).await;
+        kafka.go_away().await;
+        let status = listener.event("status").await.json();
+        assert_eq!((status["live"].clone(), status["reason"].as_str()), (false.into(), Some("kafka")));
+        assert_eq!(server.get("/readyz").await, (200, r#"{"ready":true,"live":false,"reason":"kafka"}"#.into()));
+        // A position that this node knows needs no Kafka.
+        let mut other = Listener::open(server.address, &operator, listener.story.position.as_deref()).await;
+        assert_eq!(other.event("hello").await.json()["recovered"], true);
+        kafka.come_back().await;
+        let title = format!("after {round}");
+        publisher.tell("mall:7", "mall:7", &title).await;
+        listener.hears(&title).await;
+        other.hears(&title).await;
+        listener.live().await;
+    }
+    listener.story.check(&publisher.sent(), |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_broker_is_noticed_and_forgiven() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    kafka.broker().pause();
+    assert_eq!(listener.event("status").await.json()["live"], false);
+    kafka.broker().resume();
+    listener.live().await;
+    publisher.tell("mall:7", "mall:7", "after").await;
+    listener.hears("after").await;
+    listener.story.check(&publisher.sent(), |_| true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_comes_late_is_read_from_its_beginning() {
+    let (kafka, accounts) = (Kafka::with_partitions(0).await, Accounts::start().await);
+    let servers = kafka.address.to_string();
+    let url = accounts.url();
+    let env = [("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
+    let server = Server::spawn(&env);
+    until("it answers", async || tokio::net::TcpStream::connect(server.address).await.is_ok()).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    while listener.event("status").await.json()["reason"] != "topic" {}
+    create_topic(&kafka, 3).await;
+    let publisher = Publisher::new(kafka.address);
+    publisher.tell("mall:7", "mall:7", "first").await;
+    listener.hears("first").await;
+    listener.live().await;
+    let waiting = "the topic does not exist";
+    assert_eq!(server.log().matches(waiting).count(), 1, "said once:\n{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_partitions_are_read_from_their_beginning() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    publisher.tell("mall:7", "a", "one partition").await;
+    listener.hears("one partition").await;
+    let before = listener.story.position.clone();
+    admin(&kafka).create_partitions(&[NewPartitions::new(TOPIC, 6)], &options()).await.unwrap()[0].clone().unwrap();
+    // A producer of its own: the old one would learn of them only after its metadata's age.
+    let publisher = Publisher::new(kafka.address);
+    let mut partitions = std::collections::HashSet::new();
+    let mut titles = Vec::new();
+    for i in 0.. {
+        let sent = publisher.tell("mall:7", &format!("key {i}"), &format!("event {i}")).await;
+        titles.push(sent.title);
+        partitions.insert(sent.partition);
+        if partitions.len() == 6 {
+            break;
+        }
+    }
+    while titles.iter().any(|title| !listener.story.titles().contains(&title.as_str())) {
+        listener.event("message").await;
+    }
+    assert_eq!(listener.story.gaps, Vec::<String>::new());
+    assert_eq!(listener.story.went_back, vec![]);
+
+    // A position from before the growth means the beginning of what came later.
+    let mut back = Listener::open(server.address, &operator, before.as_deref()).await;
+    back.live().await;
+    assert_eq!(back.story.hellos[0]["recovered"], true);
+    for title in &titles {
+        assert!(back.story.titles().contains(&title.as_str()), "{title} is missing");
+    }
+}
+
+/// Positions that no log of ours gave out: each is answered with a gap, from the start of memory, and nobody panics.
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_that_cannot_be() {
+    use allim::notification::{Epoch, Position, Vector};
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    publisher.tell("mall:7", "mall:7", "one").await;
+    listener.hears("one").await;
+    let here = Position::decode(listener.story.position.as_ref().unwrap()).unwrap();
+    let at = |next: Vec<u64>| Position { epoch: here.epoch, next: Vector::new(next) }.to_string();
+    let elsewhere = Position { epoch: Epoch(here.epoch.0 ^ 1), next: here.next.clone() }.to_string();
+    let beyond: Vec<u64> = here.next.iter().map(|(_, next)| next + 1_000_000).collect();
+    for (position, reason) in [
+        ("garbage!".to_owned(), "unknown"),
+        ("AAAA".to_owned(), "unknown"),
+        ("' OR 1=1 --".to_owned(), "unknown"),
+        (here.to_string() + "x", "unknown"),
+        ("A".repeat(6_000), "unknown"),
+        (elsewhere, "epoch"),
+        (at(beyond), "unknown"),
+        (at(vec![0, 0, 0, 7]), "unknown"),
+        (at(vec![i64::MAX as u64]), "unknown"),
+    ] {
+        let mut back = Listener::open(server.address, &operator, Some(&position)).await;
+        back.live().await;
+        assert_eq!(back.story.gaps, [reason], "for {position:?}");
+        assert_eq!(back.story.hellos[0]["recovered"], false, "for {position:?}");
+        assert!(back.story.hellos[0].get("position").is_none(), "for {position:?}");
+        assert_eq!(back.story.titles(), ["one"], "it goes on from the start of memory; for {position:?}");
+    }
+    // One that this node cannot know yet but the leader can is no gap: see the node that is behind, in `catching_up`.
+    let mut fewer = Listener::open(server.address, &operator, Some(&at(vec![]))).await;
+    fewer.live().await;
+    assert_eq!((fewer.story.gaps.len(), fewer.story.titles()), (0, vec!["one"]));
+}
