@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
 
+mod broker;
 mod broker_trouble;
 mod catching_up;
 mod harness;
 mod identity;
 mod model;
+mod other_clients;
 mod publish;
 mod settings;
 mod slow_readers;

@@ -5,8 +5,8 @@ use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::raw::Raw;
-use crate::support::*;
+use super::raw::Raw;
+use super::support::*;
 
 async fn partitions(broker: &allim::demo::kafka::Broker, topic: &'static str) -> usize {
     ask(broker, move |consumer| {

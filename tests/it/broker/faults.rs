@@ -3,7 +3,7 @@
 use rdkafka::consumer::Consumer;
 use rdkafka::{Message, Offset};
 
-use crate::support::*;
+use super::support::*;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_client_sees_nothing_new_until_released() {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rdkafka::Message;
 use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 
-use crate::support::*;
+use super::support::*;
 
 fn member(broker: &allim::demo::kafka::Broker, group: &str) -> StreamConsumer {
     let own = [

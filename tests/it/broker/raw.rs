@@ -4,7 +4,7 @@ use allim::demo::kafka::Broker;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::within;
+use super::support::within;
 
 pub struct Raw {
     stream: TcpStream,

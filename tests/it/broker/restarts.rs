@@ -10,8 +10,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use crate::raw::Raw;
-use crate::support::*;
+use super::raw::Raw;
+use super::support::*;
 
 /// The files of a partition that end like this, oldest first.
 fn files(folder: &Path, partition: i32, ending: &str) -> Vec<PathBuf> {
@@ -104,7 +104,7 @@ async fn after(harm: impl FnOnce(&Path)) -> i64 {
     let (start, end) = watermarks(&broker, TOPIC, 0).await;
     assert_eq!(start, 0);
     // What is left is whole, and what comes next follows it.
-    let producer = crate::support::producer(&broker, &[]);
+    let producer = super::support::producer(&broker, &[]);
     assert_eq!(publish(&producer, TOPIC, 0, b"next").await, end);
     let reader = reader(&broker, TOPIC, 0, Offset::Beginning, &[]);
     for n in 0..end {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use allim::demo::kafka::{Broker, Settings};
 
-use crate::raw::{Raw, batch, produce};
-use crate::support::*;
+use super::raw::{Raw, batch, produce};
+use super::support::*;
 
 const CORRUPT: i16 = 2;
 const UNKNOWN_TOPIC: i16 = 3;

@@ -1,0 +1,294 @@
+//! Other people's clients: what speaks Kafka meets the small broker, what reads event streams is cut and comes back.
+//!
+//! The programs are in `tests/interop`; `tests/all` installs their packages into `target/interop` and demands that all
+//! of them run. `cargo test` alone runs what is there and says what it left out.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use allim::notification::Position;
+use serde_json::Value;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+};
+
+use crate::harness::{
+    Accounts, Kafka, PATIENCE, Publisher, Server, Story, accounts::token, kafka::TOPIC, sse::Event, until,
+};
+
+/// Where the packages of the programs are installed.
+fn installed() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop")
+}
+
+/// What runs a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runner {
+    Shell,
+    Node,
+    Python,
+}
+
+impl Runner {
+    /// The command that runs this file of `tests/interop`; or what is missing for it.
+    fn command(self, file: &str, needs: &str) -> Result<Command, String> {
+        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(file);
+        let (program, file) = match self {
+            Runner::Shell => {
+                runs(needs, "-V")?;
+                ("sh".into(), there)
+            }
+            Runner::Node => {
+                runs("node", "--version")?;
+                is_there(&installed().join("node_modules").join(needs))?;
+                // Node looks for packages beside the file.
+                let copy = installed().join(file);
+                fs::copy(there, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+                ("node".into(), copy)
+            }
+            Runner::Python => {
+                let python = installed().join("venv/bin/python3");
+                is_there(&python)?;
+                (python, there)
+            }
+        };
+        let mut command = Command::new(program);
+        command.arg(file);
+        Ok(command)
+    }
+}
+
+fn runs(program: &str, question: &str) -> Result<(), String> {
+    let ended = Command::new(program).arg(question).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if ended.is_ok() { Ok(()) } else { Err(format!("{program} is not installed")) }
+}
+
+fn is_there(path: &Path) -> Result<(), String> {
+    if path.exists() { Ok(()) } else { Err(format!("{} is not there", path.display())) }
+}
+
+/// A program at work, killed when the chapter ends.
+struct Program {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    complaints: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// None: something is missing for it, and whoever runs the tests has been told.
+    fn start(runner: Runner, file: &str, needs: &str, arguments: &[&str]) -> Option<Program> {
+        let mut command = match runner.command(file, needs) {
+            Ok(command) => command,
+            Err(missing) => {
+                skip(file, &missing);
+                return None;
+            }
+        };
+        let spawned =
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.expect("the program starts");
+        let (into, lines) = mpsc::channel(1024);
+        let output = child.stdout.take().expect("stdout");
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if into.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let complaints = Arc::new(Mutex::new(String::new()));
+        let (mut errors, heard) = (child.stderr.take().expect("stderr"), Arc::clone(&complaints));
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(read @ 1..) = errors.read(&mut piece) {
+                heard.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
+            }
+        });
+        Some(Program { child, lines, complaints })
+    }
+
+    /// The next line; None when it has no more to say.
+    async fn line(&mut self) -> Option<String> {
+        let line = tokio::time::timeout(PATIENCE * 2, self.lines.recv()).await;
+        line.unwrap_or_else(|_| panic!("nothing more was said; complaints:\n{}", self.complaints()))
+    }
+
+    /// Everything it says until it ends by itself, which has to be well.
+    async fn ends_well(mut self) -> String {
+        let mut said = String::new();
+        while let Some(line) = self.line().await {
+            said.push_str(&line);
+            said.push('\n');
+        }
+        let status: ExitStatus = self.child.wait().expect("it can be waited for");
+        assert!(status.success(), "{status}\n{said}\n{}", self.complaints());
+        said
+    }
+
+    fn complaints(&self) -> String {
+        self.complaints.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Says it where nothing captures it; an error where everything has to run.
+#[expect(clippy::disallowed_methods, reason = "whether anything may be left out is said by whoever runs the tests")]
+fn skip(file: &str, missing: &str) {
+    let required = std::env::var("INTEROP").is_ok_and(|word| word == "required");
+    assert!(!required, "tests/interop/{file} cannot run: {missing}");
+    let _ = writeln!(io::stderr(), "SKIPPED tests/interop/{file}: {missing} (tests/all installs it)");
+}
+
+/// A program that writes records and reads them back.
+async fn works_with_the_small_broker(runner: Runner, file: &str, needs: &str) {
+    let kafka = Kafka::start().await;
+    let Some(program) = Program::start(runner, file, needs, &[&kafka.address.to_string(), TOPIC]) else { return };
+    let said = program.ends_well().await;
+    assert!(said.contains("records written and read back"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kcat_writes_and_reads_the_small_broker() {
+    works_with_the_small_broker(Runner::Shell, "broker_kcat.sh", "kcat").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafkajs_writes_and_reads_the_small_broker() {
+    works_with_the_small_broker(Runner::Node, "broker_kafkajs.mjs", "kafkajs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn confluent_kafka_writes_and_reads_the_small_broker() {
+    works_with_the_small_broker(Runner::Python, "broker_confluent.py", "confluent-kafka").await;
+}
+
+/// A wire between a client and the server that can be cut.
+struct Wire {
+    address: SocketAddr,
+    cuts: watch::Sender<u64>,
+}
+
+impl Wire {
+    async fn to(server: SocketAddr) -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (cuts, watching) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut watching = watching.clone();
+                watching.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut server) = TcpStream::connect(server).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                        _ = watching.changed() => {}
+                    }
+                });
+            }
+        });
+        Wire { address, cuts }
+    }
+
+    /// Ends every connection; the next one is let through.
+    fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+}
+
+/// A listener that is somebody else's program, and what it was given.
+struct Foreign {
+    program: Program,
+    story: Story,
+}
+
+impl Foreign {
+    async fn next(&mut self) -> Event {
+        let Some(line) = self.program.line().await else {
+            panic!("it ended: {}\n{}", self.story.summary(), self.program.complaints());
+        };
+        let said: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("not a line of JSON ({e}): {line}"));
+        let text = |field: &str| said[field].as_str().unwrap_or_default().to_owned();
+        let event = Event {
+            name: text("name"),
+            data: text("data"),
+            id: Some(text("id")).filter(|id| !id.is_empty()),
+            retry: None,
+        };
+        assert!(event.json().is_object(), "an empty event: {event:?}");
+        self.story.note(&event);
+        event
+    }
+
+    /// Reads on until the story is so.
+    async fn until(&mut self, told: impl Fn(&Story) -> bool) {
+        while !told(&self.story) {
+            self.next().await;
+        }
+    }
+}
+
+/// A quiet listener is moved along by beats alone, is cut, and comes back where it was.
+async fn comes_back_without_a_gap(runner: Runner, file: &str, needs: &str) {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    // About a thousand records in memory, a beat every second, and a quick return.
+    let env = [
+        ("ALLIM_HUB_MEMORY_BYTES", "400000"),
+        ("ALLIM_DELIVER_HEARTBEAT_SECONDS", "1"),
+        ("ALLIM_DELIVER_RETRY_SECONDS", "1"),
+    ];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
+    let url = format!("http://{}/notifications", wire.address);
+    let arguments = [url.as_str(), &token(1, &[7], None, false)];
+    let Some(program) = Program::start(runner, file, needs, &arguments) else { return };
+    let mut quiet = Foreign { program, story: Story::default() };
+    quiet.until(|story| story.hellos.len() == 1).await;
+
+    let mut last = None;
+    for i in 0..5_000 {
+        last = Some(publisher.tell("mall:1001", "mall:1001", &format!("event {i}")).await);
+    }
+    let last = last.unwrap();
+    quiet
+        .until(|story| {
+            let position = Position::decode(story.position.as_ref().unwrap()).unwrap();
+            position.next.get(last.partition) > last.offset
+        })
+        .await;
+    assert!(server.metric("allim_memory_records").await < 3_000.0, "memory holds all of it: the test shows nothing");
+
+    wire.cut();
+    until("it is gone", async || server.metric("allim_streams").await == 0.0).await;
+    publisher.tell("mall:7", "mall:7", "while away").await;
+    quiet.until(|story| story.hellos.len() == 2).await;
+    publisher.tell("mall:7", "mall:7", "afterwards").await;
+    publisher.tell("everyone", "mall:7", "the end").await;
+    quiet.until(|story| story.titles().contains(&"the end")).await;
+
+    assert_eq!(quiet.story.hellos[1]["recovered"], true, "{}", quiet.story.summary());
+    assert_eq!(quiet.story.titles(), ["while away", "afterwards", "the end"]);
+    quiet.story.check(&publisher.sent(), |audience| audience == "mall:7" || audience == "everyone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eventsource_comes_back_without_a_gap() {
+    comes_back_without_a_gap(Runner::Node, "resume_eventsource.mjs", "eventsource").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn httpx_sse_comes_back_without_a_gap() {
+    comes_back_without_a_gap(Runner::Python, "resume_httpx_sse.py", "httpx-sse").await;
+}
