@@ -8,4 +8,5 @@ mod identity;
 mod publish;
 mod settings;
 mod tidy;
+mod what_is_seen;
 mod words;
