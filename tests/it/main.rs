@@ -13,4 +13,5 @@ mod publish;
 mod settings;
 mod slow_readers;
 mod tidy;
+mod what_is_seen;
 mod words;

@@ -41,13 +41,27 @@ pub struct Stream {
 impl Stream {
     /// Sends a GET and reads the head.
     pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Stream> {
-        let mut socket = TcpStream::connect(address).await?;
+        let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
         let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
+        Stream::on(socket, &request).await
+    }
+
+    /// Sends these very bytes on a connection of their own.
+    pub async fn raw(address: SocketAddr, request: &str) -> io::Result<Stream> {
+        Stream::on(TcpStream::connect(address).await?, request).await
+    }
+
+    /// The next request on the same connection, once the answer is read to its end.
+    pub async fn again(self, request: &str) -> io::Result<Stream> {
+        Stream::on(self.socket, request).await
+    }
+
+    async fn on(mut socket: TcpStream, request: &str) -> io::Result<Stream> {
         socket.write_all(request.as_bytes()).await?;
         let mut raw = Vec::new();
         let end = loop {
@@ -63,6 +77,12 @@ impl Stream {
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         Ok(Stream { socket, status, head, chunked, raw, text: Vec::new(), body: Vec::new(), ended: false })
+    }
+
+    /// The value of a header of the answer.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
     }
 
     /// The next event; None at the end of the body.
