@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::{net::TcpListener, task::JoinSet};
+use tokio_stream::{StreamExt, wrappers::WatchStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -200,20 +201,12 @@ async fn housekeeping(hub: Hub) {
 }
 
 async fn report_readiness(hub: Hub, readiness: Readiness) {
-    let mut state = hub.state();
-    loop {
-        let now = *state.borrow_and_update();
-        if now.known {
+    let mut states = WatchStream::new(hub.state());
+    while let Some(log) = states.next().await {
+        if log.known {
             readiness.ready();
         }
-        if now.live {
-            readiness.live()
-        } else {
-            readiness.not_live(now.reason)
-        }
-        if state.changed().await.is_err() {
-            return;
-        }
+        if log.live { readiness.live() } else { readiness.not_live(log.reason) }
     }
 }
 

@@ -229,7 +229,9 @@ impl Session {
                 Some(Step::End { at }) if !jobs.is_empty() => {
                     from = at;
                     for (_, item) in std::mem::take(&mut jobs) {
-                        self.send_item(&item, &from).await?;
+                        let shard = Rc::clone(&self.shard);
+                        let turn = Turn::new(&item.notification, shard.catalogue());
+                        self.send_turn(turn, (item.partition, item.offset), &from).await?;
                     }
                 }
                 // Nothing may come between the look into memory and the hand-over: no waiting here.
@@ -257,28 +259,28 @@ impl Session {
         next.set(item.partition, item.offset + 1);
         // Rights may have changed since the page was made.
         if item.notification.audience.includes(&self.listener.viewer, item.notification.mall) {
-            let shard = Rc::clone(&self.shard);
-            let (is_job, key) = Turn::new(&item.notification, shard.catalogue()).job();
+            let (shard, notification) = (Rc::clone(&self.shard), Arc::clone(&item.notification));
+            let mut turn = Turn::new(&notification, shard.catalogue());
+            let (is_job, key) = turn.job();
             if key.is_some() {
                 jobs.retain(|(of, _)| *of != key);
             }
             if is_job {
                 jobs.push((key, item));
             } else {
-                self.send_item(&item, &next).await?;
+                self.send_turn(turn, (item.partition, item.offset), &next).await?;
             }
         }
         *from = next;
         Ok(())
     }
 
-    async fn send_item(&mut self, item: &Item, next: &Vector) -> Result<(), Over> {
-        let shard = Rc::clone(&self.shard);
-        let Some(here) = shard.hub().here() else { return Ok(()) };
-        let mut turn = Turn::new(&item.notification, shard.catalogue());
+    /// Sends a notification with the place that its listener has then.
+    async fn send_turn(&mut self, mut turn: Turn<'_>, record: (usize, u64), next: &Vector) -> Result<(), Over> {
+        let Some(here) = self.shard.hub().here() else { return Ok(()) };
         let position = Position { epoch: here.epoch, next: next.clone() };
         let wire = turn.own(self.listener.coat, self.listener.sight, &position);
-        turn.settle(shard.metrics());
+        self.shard.settle(&turn, record);
         match wire {
             Some(wire) => self.send(wire).await,
             None => Ok(()),

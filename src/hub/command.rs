@@ -14,10 +14,13 @@ use crate::notification::{Vector, Viewer};
 /// Commands that wait for a shard; more is overload, and said so to whoever arrives.
 const COMMANDS: usize = 4096;
 
+/// Something to be done on a shard's thread.
+pub type Work = Box<dyn FnOnce(&Rc<Shard>) + Send>;
+
 /// What a shard is asked from other threads.
 pub enum Command {
     /// To run something on the shard's thread: an arrival, mostly.
-    Run(Box<dyn FnOnce(&Rc<Shard>) + Send>),
+    Run(Work),
     /// The rights of a viewer have changed.
     Rights(ListenerId, Arc<Viewer>),
     /// Say this and end.

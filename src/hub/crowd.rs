@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use slab::Slab;
 
 use super::{
@@ -106,6 +107,8 @@ impl Crowd {
         if let (Some(kind), true) = (turn.kind(), taken > 0) {
             self.metrics.frames.with(kind.name()).inc_by(taken);
             self.metrics.frame_bytes.inc_by(bytes);
+            let took = Timestamp::now().duration_since(notification.at);
+            self.metrics.delivery_seconds.observe(took.as_secs_f64().max(0.0));
         }
         if full.is_empty() && gone.is_empty() {
             return Left::default();
@@ -154,7 +157,7 @@ impl Crowd {
     }
 
     /// Another life of the log: places of before mean nothing any more, and everybody who has one is told.
-    pub fn begin_life(&mut self, frame: &Frame, place: &Place) -> Left {
+    pub fn begin_life(&mut self, reason: GapReason, place: &Place) -> Left {
         let mut of_before = Vec::new();
         for (key, live) in &mut self.live {
             if live.listener.life != place.life {
@@ -164,7 +167,8 @@ impl Crowd {
             }
         }
         self.ahead.retain(|key| !of_before.contains(key));
-        self.tell(&of_before, frame, &place.next)
+        self.metrics.gaps.with(reason.name()).inc_by(of_before.len() as u64);
+        self.tell(&of_before, &Frame::gap(reason, place.position().to_string()), &place.next)
     }
 
     /// Other rights from the next notification on. What is on the screen already may be wrong: a gap says so.
@@ -178,6 +182,7 @@ impl Crowd {
             Some(ahead) => own_position(ahead, here),
             None => here.position(),
         };
+        self.metrics.gaps.with(GapReason::Scope.name()).inc();
         self.tell(&[key], &Frame::gap(GapReason::Scope, position.to_string()), &here.next)
     }
 

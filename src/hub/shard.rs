@@ -28,6 +28,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
+    ingest::Rejections,
     notification::{Catalogue, Notification, Vector, Viewer},
     telemetry::Metrics,
 };
@@ -56,6 +57,7 @@ pub struct Shard {
     plan: Plan,
     number: usize,
     state: RefCell<State>,
+    rejections: RefCell<Rejections>,
     log: Cell<LogState>,
     /// Memory has announcements that this shard has not done; the ring was too short for it.
     behind: Cell<bool>,
@@ -95,7 +97,9 @@ impl Shard {
         let state = RefCell::new(State { n, here, crowd, everybody: HashMap::new(), drain: None });
         let log_now = *log.borrow_and_update();
         let tick = plan.heartbeat / u32::try_from(TICKS_PER_HEARTBEAT).unwrap_or(1);
-        let shard = Rc::new(Shard { hub, plan, number, state, log: Cell::new(log_now), behind: Cell::new(false) });
+        let rejections = RefCell::new(Rejections::new(plan.metrics.clone()));
+        let (log_now, behind) = (Cell::new(log_now), Cell::new(false));
+        let shard = Rc::new(Shard { hub, plan, number, state, rejections, log: log_now, behind });
         let mut clock = tokio::time::interval(tick);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drain = tokio::time::interval(DRAIN_STEP);
@@ -199,7 +203,7 @@ impl Shard {
             let left = notification.map(|notification| {
                 let mut turn = Turn::new(notification, &self.plan.catalogue);
                 let left = state.crowd.hand_out(n, record, before, &mut turn, here);
-                turn.settle(&self.plan.metrics);
+                self.settle(&turn, record);
                 left
             });
             state.crowd.came_by(&here.next);
@@ -212,8 +216,7 @@ impl Shard {
         let left = {
             let mut guard = self.state.borrow_mut();
             let state = &mut *guard;
-            let frame = Frame::gap(reason, place.position().to_string());
-            let left = state.crowd.begin_life(&frame, &place);
+            let left = state.crowd.begin_life(reason, &place);
             state.here = Some(place);
             left
         };
@@ -359,6 +362,14 @@ impl Shard {
     #[must_use]
     pub fn slow_after(&self) -> Duration {
         self.plan.slow_after
+    }
+
+    /// Counts what a turn cost, and says what was wrong with it.
+    pub fn settle(&self, turn: &Turn<'_>, (partition, offset): (usize, u64)) {
+        self.plan.metrics.frames_encoded.inc_by(turn.renderings());
+        if let Some(error) = turn.unreadable() {
+            self.rejections.borrow_mut().unreadable(partition, offset, error);
+        }
     }
 
     /// How the log is, as this shard's listeners have been told.

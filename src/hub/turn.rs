@@ -3,10 +3,7 @@
 use bytes::Bytes;
 
 use super::frame::{Coat, Kind, Wire};
-use crate::{
-    notification::{Catalogue, Notification, Position, Prepared, Sight},
-    telemetry::Metrics,
-};
+use crate::notification::{Catalogue, Notification, Position, Prepared, Sight, Unreadable};
 
 struct Dressed {
     coat: &'static str,
@@ -20,8 +17,8 @@ struct Dressed {
 pub struct Turn<'a> {
     notification: &'a Notification,
     catalogue: &'a Catalogue,
-    /// None until wanted; `Some(None)` once it turned out to be unreadable.
-    prepared: Option<Option<Prepared>>,
+    /// None until wanted. A body that is unreadable then is shown to nobody, on any way.
+    prepared: Option<Result<Prepared, Unreadable>>,
     dressed: Vec<Dressed>,
     position: Option<String>,
     renderings: u64,
@@ -38,25 +35,21 @@ impl<'a> Turn<'a> {
         self.notification
     }
 
-    /// Counts what the turn cost. A body that turned out unreadable when first wanted is shown to nobody, on any way.
-    pub fn settle(&self, metrics: &Metrics) {
-        metrics.frames_encoded.inc_by(self.renderings);
-        if matches!(self.prepared, Some(None)) {
-            metrics.unreadable_later.inc();
-        }
+    /// How often a body had to be made.
+    #[must_use]
+    pub fn renderings(&self) -> u64 {
+        self.renderings
+    }
+
+    /// What is wrong with the body, if somebody wanted it and it could not be read.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        self.prepared.as_ref().and_then(|prepared| prepared.as_ref().err())
     }
 
     fn prepared(&mut self) -> Option<&Prepared> {
         let (notification, catalogue) = (self.notification, self.catalogue);
-        self.prepared
-            .get_or_insert_with(|| match Prepared::new(notification, catalogue) {
-                Ok(prepared) => Some(prepared),
-                Err(error) => {
-                    tracing::warn!(reason = %error, notification.id = %notification.id, "a record turned out to be unreadable");
-                    None
-                }
-            })
-            .as_ref()
+        self.prepared.get_or_insert_with(|| Prepared::new(notification, catalogue)).as_ref().ok()
     }
 
     /// Whether it is the state of a running job, and what it replaces on the screen.

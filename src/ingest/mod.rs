@@ -15,6 +15,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 pub use decode::{Decoder, RawRecord, Reason, Rejected};
 pub use ends::{Ends, Leaders};
+pub use rejected::Rejections;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -122,7 +123,7 @@ impl Ingest {
             consumer: Arc::clone(&consumer),
             topic: settings.topic.clone(),
             decoder,
-            rejections: rejected::Log::new(metrics.clone()),
+            rejections: Rejections::new(metrics.clone()),
             metrics: metrics.clone(),
             next: Arc::clone(&next),
             seen: Arc::clone(&seen),

@@ -283,7 +283,7 @@ impl Pulse {
         let healed = matches!(self.said, Some(LogIs::Away(_) | LogIs::Unknown(KAFKA | TOPIC)));
         match state {
             LogIs::Live if healed => tracing::info!("Kafka answers again; every partition is read to its end"),
-            LogIs::Live => tracing::info!(kafka.topic = self.topic, "reading; recent memory is filled"),
+            LogIs::Live => tracing::debug!(kafka.topic = self.topic, "reading; recent memory is filled"),
             LogIs::Away(TOPIC) | LogIs::Unknown(TOPIC) => {
                 tracing::warn!(kafka.topic = self.topic, "the topic does not exist; waiting for it");
             }

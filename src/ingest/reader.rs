@@ -74,7 +74,7 @@ pub struct Reader {
     pub consumer: Arc<Consumer>,
     pub topic: String,
     pub decoder: Decoder,
-    pub rejections: rejected::Log,
+    pub rejections: rejected::Rejections,
     pub metrics: Metrics,
     pub next: Arc<dyn Next>,
     pub seen: Arc<Seen>,

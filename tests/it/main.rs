@@ -7,6 +7,7 @@ mod broker_trouble;
 mod catching_up;
 mod harness;
 mod identity;
+mod jobs;
 mod model;
 mod other_clients;
 mod publish;

@@ -116,10 +116,10 @@ impl Node {
     }
 
     /// Keeps a shard from doing anything until the sender is dropped.
-    fn starve(&self) -> mpsc::Sender<()> {
-        let (wake, sleeping) = mpsc::channel::<()>();
+    fn starve(&self) -> mpsc::SyncSender<()> {
+        let (wake, sleeping) = mpsc::sync_channel::<()>(1);
         let (_, shard) = self.streams.place();
-        let _ = shard.tell(Command::Run(Box::new(move |_| drop(sleeping.recv()))));
+        let _ = shard.tell(Command::Run(Box::new(move |_| assert!(sleeping.recv().is_err()))));
         wake
     }
 }
@@ -138,7 +138,7 @@ struct Person {
 impl Person {
     /// Of one mall, or of two: a union of both concerns them once.
     fn of(i: u64) -> Person {
-        let malls = if i % 2 == 0 { vec![i % MALLS + 1] } else { vec![i % MALLS + 1, (i + 1) % MALLS + 1] };
+        let malls = if i.is_multiple_of(2) { vec![i % MALLS + 1] } else { vec![i % MALLS + 1, (i + 1) % MALLS + 1] };
         Person { malls, ..Person::default() }
     }
 
@@ -150,7 +150,7 @@ impl Person {
         let gone = shard.clone();
         let settings = node.streams.settings();
         let (outlet, body, progress) =
-            queue(settings.queue_frames, settings.queue_bytes, move || drop(gone.tell(Command::Gone(id)).ok()));
+            queue(settings.queue_frames, settings.queue_bytes, move || assert!(gone.tell(Command::Gone(id)).is_ok()));
         let arrival = Arrival {
             id,
             viewer: Arc::new(Viewer::new(admin, malls, None)),
@@ -245,21 +245,36 @@ struct Looked {
     detours: u64,
 }
 
-async fn world(seed: u64, looked: &mut Looked) {
-    let mut dice = fastrand::Rng::with_seed(seed);
-    let log = Arc::new(Mutex::new(Log::default()));
-    let mut nodes = vec![Node::random(&log, &mut dice), Node::random(&log, &mut dice)];
-    let mut people: Vec<Person> = (0..dice.u64(2..6)).map(Person::of).collect();
-    let mut asleep: Vec<mpsc::Sender<()>> = Vec::new();
-    let behind = (dice.usize(..2), dice.usize(..PARTITIONS));
-    let quick = Duration::from_micros(300);
-    for _ in 0..dice.usize(100..500) {
-        let some = dice.usize(..people.len());
+struct World {
+    dice: fastrand::Rng,
+    log: Arc<Mutex<Log>>,
+    nodes: [Node; 2],
+    people: Vec<Person>,
+    /// Shards that do nothing while this is kept.
+    asleep: Vec<mpsc::SyncSender<()>>,
+    /// A node that is behind in a partition.
+    behind: (usize, usize),
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let log = Arc::new(Mutex::new(Log::default()));
+        let nodes = [Node::random(&log, &mut dice), Node::random(&log, &mut dice)];
+        let people = (0..dice.u64(2..6)).map(Person::of).collect();
+        let behind = (dice.usize(..2), dice.usize(..PARTITIONS));
+        World { dice, log, nodes, people, asleep: Vec::new(), behind }
+    }
+
+    async fn step(&mut self, looked: &mut Looked) {
+        let dice = &mut self.dice;
+        let some = dice.usize(..self.people.len());
+        let person = &mut self.people[some];
         match dice.u32(..100) {
             0..30 => {
                 let partition = dice.usize(..PARTITIONS);
                 let malls = dice.choice([vec![1], vec![2], vec![3], vec![1, 2], vec![1, 2, 3]]).unwrap();
-                let mut log = log.lock().unwrap();
+                let mut log = self.log.lock().unwrap();
                 let offset = log.ends[partition] + if dice.u8(..5) == 0 { dice.u64(1..4) } else { 0 };
                 log.records[partition].push((offset, malls));
                 log.ends[partition] = offset + 1;
@@ -267,57 +282,55 @@ async fn world(seed: u64, looked: &mut Looked) {
             }
             30..60 => {
                 let (node, partition) = (dice.usize(..2), dice.usize(..PARTITIONS));
-                if (node, partition) != behind || dice.u8(..10) == 0 {
-                    nodes[node].consume(partition);
+                if (node, partition) != self.behind || dice.u8(..10) == 0 {
+                    self.nodes[node].consume(partition);
                 }
             }
-            60..68 => {
-                if people[some].stream.take().is_some() {
-                    looked.cuts += 1;
-                }
-            }
+            60..68 => looked.cuts += u64::from(person.stream.take().is_some()),
             68..72 => {
-                asleep.push(nodes[dice.usize(..2)].starve());
+                self.asleep.push(self.nodes[dice.usize(..2)].starve());
                 looked.starved += 1;
             }
-            72..76 => drop(asleep.pop()),
+            72..76 => drop(self.asleep.pop()),
             76..77 => {
-                asleep.clear();
-                people.iter_mut().for_each(|person| person.stream = None);
-                nodes[dice.usize(..2)] = Node::random(&log, &mut dice);
+                self.asleep.clear();
+                self.people.iter_mut().for_each(|person| person.stream = None);
+                self.nodes[dice.usize(..2)] = Node::random(&self.log, dice);
                 looked.restarts += 1;
             }
-            _ if people[some].stream.is_none() => people[some].connect(&nodes[dice.usize(..2)]),
-            _ => drop(people[some].read(quick).await),
+            _ if person.stream.is_none() => person.connect(&self.nodes[dice.usize(..2)]),
+            _ => drop(person.read(Duration::from_micros(300)).await),
         }
     }
-    asleep.clear();
-    for node in &nodes {
-        for partition in 0..PARTITIONS {
-            while node.consume(partition) {}
+
+    /// Everything is read by everybody, and each story is checked.
+    async fn end(mut self, seed: u64, looked: &mut Looked) {
+        self.asleep.clear();
+        for node in &self.nodes {
+            (0..PARTITIONS).for_each(|partition| while node.consume(partition) {});
         }
-    }
-    for person in &mut people {
-        if person.stream.is_none() {
-            person.connect(&nodes[0]);
-        }
-        let give_up = Instant::now() + Duration::from_secs(30);
-        loop {
-            person.read(Duration::from_millis(20)).await;
-            let all = log.lock().unwrap();
-            let heard: HashSet<(usize, u64)> = person.heard.iter().copied().collect();
-            if person.start.is_some() && person.due(&all).is_subset(&heard) {
-                break;
+        for person in &mut self.people {
+            if person.stream.is_none() {
+                person.connect(&self.nodes[0]);
             }
-            assert!(Instant::now() < give_up, "world {seed}: {:?} missing", person.due(&all).difference(&heard));
+            let give_up = Instant::now() + Duration::from_secs(30);
+            loop {
+                person.read(Duration::from_millis(20)).await;
+                let log = self.log.lock().unwrap();
+                let heard: HashSet<(usize, u64)> = person.heard.iter().copied().collect();
+                if person.start.is_some() && person.due(&log).is_subset(&heard) {
+                    break;
+                }
+                assert!(Instant::now() < give_up, "world {seed}: {:?} missing", person.due(&log).difference(&heard));
+            }
+            person.check(&self.log.lock().unwrap(), seed);
+            looked.heard += person.heard.len();
+            looked.gaps += person.gaps.len();
         }
-        person.check(&log.lock().unwrap(), seed);
-        looked.heard += person.heard.len();
-        looked.gaps += person.gaps.len();
-    }
-    for node in &nodes {
-        looked.lagged += node.metrics.sink_lagged.get();
-        looked.detours += node.metrics.detours.get();
+        for node in &self.nodes {
+            looked.lagged += node.metrics.sink_lagged.get();
+            looked.detours += node.metrics.detours.get();
+        }
     }
 }
 
@@ -325,7 +338,11 @@ async fn world(seed: u64, looked: &mut Looked) {
 async fn random_worlds_hold_the_promise() {
     let mut looked = Looked::default();
     for seed in 0..150 {
-        world(seed, &mut looked).await;
+        let mut world = World::new(seed);
+        for _ in 0..world.dice.usize(100..500) {
+            world.step(&mut looked).await;
+        }
+        world.end(seed, &mut looked).await;
     }
     println!("{looked:?}");
     let enough = looked.produced > 5_000 && looked.heard > 5_000 && looked.cuts > 500 && looked.starved > 300;

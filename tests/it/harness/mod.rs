@@ -30,8 +30,13 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut()
     assert!(tokio::time::timeout(PATIENCE, comes_true).await.is_ok(), "it did not come true in {PATIENCE:?}: {what}");
 }
 
-/// A port that nobody listens on now.
+/// A port that nobody listens on now. Not one that outgoing connections are given: somebody who knocks at such a port
+/// before its server is there may, once in thousands of times, be connected to itself.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    loop {
+        let port = fastrand::u16(10_000..32_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
