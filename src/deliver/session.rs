@@ -137,6 +137,7 @@ impl Session {
 
     /// Says hello, and a gap if the position is refused; returns where the stream goes on.
     async fn decide(&mut self, asked: &Asked, came: Timestamp, connected: Instant) -> Result<Vector, Over> {
+        let mut said: Option<(&str, Instant)> = None;
         loop {
             let known = self.log.borrow_and_update().known;
             let decision = if known { self.judge(asked, came, connected).await } else { None };
@@ -161,7 +162,11 @@ impl Session {
                 "" => "kafka",
                 reason => reason,
             };
-            self.send(self.dress(&Frame::status(false, reason))).await?;
+            // Also a sign of life, for whoever waits long: there is no place yet that a beat could name.
+            if said.is_none_or(|(before, at)| before != reason || at.elapsed() >= self.life.0.heartbeat) {
+                said = Some((reason, Instant::now()));
+                self.send(self.dress(&Frame::status(false, reason))).await?;
+            }
             self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.0.heartbeat }).await?;
         }
     }

@@ -6,6 +6,7 @@
 //! [`Detour`] for whoever is too slow to follow.
 
 mod announce;
+mod comings;
 mod command;
 mod crowd;
 mod frame;

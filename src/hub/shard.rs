@@ -21,15 +21,16 @@ use tokio::{
 
 use super::{
     announce::{Again, Announcement, Hub, LogState, Place, What},
+    comings::{DRAIN_STEP, Drain},
     command::{Command, Detour, ShardHandle},
-    crowd::{Crowd, Left},
+    crowd::Crowd,
     frame::{Frame, GapReason},
-    listener::{Control, Listener, ListenerId},
+    listener::{Control, ListenerId},
     turn::Turn,
 };
 use crate::{
     ingest::Rejections,
-    notification::{Catalogue, Notification, Vector, Viewer},
+    notification::{Catalogue, Notification},
     telemetry::Metrics,
 };
 
@@ -37,9 +38,6 @@ use crate::{
 const AT_ONCE: usize = 64;
 /// A heartbeat is cut into so many ticks, so that not everybody's beat falls into one moment.
 const TICKS_PER_HEARTBEAT: usize = 15;
-/// Between two steps of a paced drain.
-const DRAIN_STEP: Duration = Duration::from_millis(100);
-
 /// How shards are made.
 #[derive(Clone)]
 pub struct Plan {
@@ -54,29 +52,23 @@ pub struct Plan {
 /// See the head of this file. Others on its thread (the tasks that catch up) hold it by `Rc`.
 pub struct Shard {
     hub: Hub,
-    plan: Plan,
+    pub(super) plan: Plan,
     number: usize,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
     rejections: RefCell<Rejections>,
     log: Cell<LogState>,
     /// Memory has announcements that this shard has not done; the ring was too short for it.
     behind: Cell<bool>,
 }
 
-struct State {
+pub(super) struct State {
     /// The announcement done last, and the place after it.
     n: u64,
-    here: Option<Place>,
-    crowd: Crowd,
+    pub(super) here: Option<Place>,
+    pub(super) crowd: Crowd,
     /// Live or catching up.
-    everybody: HashMap<ListenerId, Rc<Control>>,
-    drain: Option<Drain>,
-}
-
-#[derive(Clone, Copy)]
-struct Drain {
-    until: Instant,
-    window: Duration,
+    pub(super) everybody: HashMap<ListenerId, Rc<Control>>,
+    pub(super) drain: Option<Drain>,
 }
 
 impl Shard {
@@ -257,89 +249,6 @@ impl Shard {
             }
         }
     }
-
-    /// Lets as many leave as the time that is left asks for.
-    fn drain_step(self: &Rc<Shard>) {
-        let leaving: Vec<ListenerId> = {
-            let state = self.state.borrow();
-            let Some(drain) = state.drain else { return };
-            let steps = drain.until.saturating_duration_since(Instant::now()).as_millis() / DRAIN_STEP.as_millis() + 1;
-            let share = state.everybody.len().div_ceil(usize::try_from(steps).unwrap_or(1));
-            state.everybody.keys().copied().take(share).collect()
-        };
-        for id in leaving {
-            self.say_restart(id);
-        }
-    }
-
-    fn say_restart(self: &Rc<Shard>, id: ListenerId) {
-        let window = self.state.borrow().drain.map_or(Duration::ZERO, |drain| drain.window);
-        let (bye, reason) = self.plan.detour.restart(window);
-        self.say_goodbye(id, bye, reason);
-    }
-
-    fn obey(self: &Rc<Shard>, command: Command) {
-        match command {
-            Command::Run(work) => work(self),
-            Command::Rights(id, viewer) => self.rights(id, &viewer),
-            Command::End(id, bye, reason) => self.say_goodbye(id, bye, reason),
-            Command::Gone(id) => {
-                let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
-                control.gone.set(true);
-                control.wake();
-                let removed = control.live_at.get().and_then(|key| self.state.borrow_mut().crowd.remove(key));
-                if let Some((listener, _)) = removed {
-                    self.end(listener, None, "gone");
-                }
-            }
-            Command::Drain(window) => {
-                self.state.borrow_mut().drain = Some(Drain { until: Instant::now() + window, window });
-                self.drain_step();
-            }
-        }
-    }
-
-    /// New rights apply to the next notification; that something may be on the screen wrongly is said as a gap.
-    fn rights(self: &Rc<Shard>, id: ListenerId, viewer: &Arc<Viewer>) {
-        let left = {
-            let mut guard = self.state.borrow_mut();
-            let state = &mut *guard;
-            let Some(control) = state.everybody.get(&id) else { return };
-            let (Some(key), Some(here)) = (control.live_at.get(), &state.here) else {
-                *control.new_viewer.borrow_mut() = Some(Arc::clone(viewer));
-                control.wake();
-                return;
-            };
-            state.crowd.rights(key, viewer, here)
-        };
-        self.part_with(left);
-    }
-
-    fn say_goodbye(self: &Rc<Shard>, id: ListenerId, bye: Frame, reason: &'static str) {
-        let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
-        match control.live_at.get() {
-            Some(key) => {
-                let removed = self.state.borrow_mut().crowd.remove(key);
-                if let Some((listener, _)) = removed {
-                    self.end(listener, Some(bye), reason);
-                }
-            }
-            None => {
-                *control.bye.borrow_mut() = Some((bye, reason));
-                control.wake();
-            }
-        }
-    }
-
-    fn part_with(self: &Rc<Shard>, left: Left) {
-        for listener in left.gone {
-            self.end(listener, None, "gone");
-        }
-        for (listener, at) in left.too_slow {
-            self.plan.metrics.detours.inc();
-            self.plan.detour.take(self, listener, at);
-        }
-    }
 }
 
 /// For the tasks on the shard's thread.
@@ -376,33 +285,5 @@ impl Shard {
     #[must_use]
     pub fn log(&self) -> LogState {
         self.log.get()
-    }
-
-    /// Registers somebody who begins to listen here.
-    pub fn arrived(self: &Rc<Shard>, listener: &Listener) {
-        self.plan.metrics.streams_opened.inc();
-        self.plan.metrics.streams.inc();
-        self.state.borrow_mut().everybody.insert(listener.id, Rc::clone(&listener.control));
-    }
-
-    /// Makes a listener live that has everything before `at`. From here on the shard serves it.
-    pub fn admit(self: &Rc<Shard>, listener: Listener, at: Vector) {
-        let mut guard = self.state.borrow_mut();
-        let state = &mut *guard;
-        let nowhere = Vector::default();
-        let here = state.here.as_ref().map_or(&nowhere, |place| &place.next);
-        state.crowd.admit(listener, at, here);
-    }
-
-    /// The end of a listener that is not live any more, with a last word if there is one.
-    pub fn end(&self, mut listener: Listener, bye: Option<Frame>, reason: &'static str) {
-        if let Some(bye) = bye {
-            self.plan.metrics.frames.with(bye.kind.name()).inc();
-            let wire = listener.coat.dress(&bye);
-            listener.outlet.finish(wire);
-        }
-        self.plan.metrics.streams_ended.with(reason).inc();
-        self.plan.metrics.streams.dec();
-        self.state.borrow_mut().everybody.remove(&listener.id);
     }
 }

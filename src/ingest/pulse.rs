@@ -177,8 +177,9 @@ impl Pulse {
         let watermarks = self.watermarks(0..partitions)?;
         let start = self.refill_from(&watermarks)?;
         let need = Vector::new(watermarks.iter().map(|&(_, high)| high).collect());
-        self.next.begins(epoch, Vector::new(start.clone()));
+        // First of all: from here on no position can be judged until memory is filled.
         self.say(LogIs::Unknown(FILLING_REASON));
+        self.next.begins(epoch, Vector::new(start.clone()));
         let number = self.known.as_ref().map_or(0, |known| known.assignment) + 1;
         self.order(Order::Assign { epoch, number, from: start.into_iter().enumerate().collect() });
         self.known = Some(Known {
