@@ -9,4 +9,5 @@ mod publish;
 mod settings;
 mod tidy;
 mod what_is_seen;
+mod who_may_listen;
 mod words;
