@@ -68,6 +68,11 @@ impl Attendance {
         (Seat { attendance: self.clone(), admin, id }, replaced)
     }
 
+    /// Whether nobody has taken its seat.
+    pub fn sits(&self, admin: AdminNo, id: ListenerId) -> bool {
+        self.seats().get(&admin).is_some_and(|of_admin| of_admin.iter().any(|taken| taken.id == id))
+    }
+
     pub fn count(&self) -> usize {
         self.seats().values().map(Vec::len).sum()
     }

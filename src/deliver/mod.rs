@@ -132,15 +132,27 @@ impl Streams {
     pub fn open(&self, arrival: Arrival, shard: &ShardHandle, progress: Progress) -> Result<(), Overloaded> {
         let came = Timestamp::now();
         let connected = std::time::Instant::now();
-        let (seat, replaced) = self.0.attendance.sit(arrival.viewer.admin, arrival.id, shard.clone(), progress);
+        let (id, admin) = (arrival.id, arrival.viewer.admin);
+        let (seat, replaced) = self.0.attendance.sit(admin, id, shard.clone(), progress);
         if let Some((id, shard)) = replaced {
-            let (bye, reason) = Goodbye::Replaced.frame(&self.0.settings);
-            // A full inbox keeps the old stream for now: the next arrival finds it again.
-            let _ = shard.tell(Command::End(id, bye, reason));
+            self.replace(id, shard);
         }
         let life = self.0.life.clone();
         let work = move |shard: &std::rc::Rc<Shard>| life.begin(shard, arrival, seat, came, connected);
-        shard.tell(Command::Run(Box::new(work))).map_err(|_| Overloaded)
+        shard.tell(Command::Run(Box::new(work))).map_err(|_| Overloaded)?;
+        // Who took our seat in between told a shard that did not know us yet; behind our beginning it is heard.
+        if !self.0.attendance.sits(admin, id) {
+            self.replace(id, shard.clone());
+        }
+        Ok(())
+    }
+
+    /// Its seat is gone already, so the word has to arrive, also where the shard's inbox is full for now.
+    fn replace(&self, id: ListenerId, shard: ShardHandle) {
+        let (bye, reason) = Goodbye::Replaced.frame(&self.0.settings);
+        if shard.tell(Command::End(id, bye.clone(), reason)).is_err() {
+            tokio::spawn(async move { shard.insist(Command::End(id, bye, reason)).await });
+        }
     }
 
     /// New rights of an open stream.

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 
-use super::problem::Problem;
+use super::{header_always, problem::Problem};
 use crate::telemetry::{Metrics, Readiness, metrics, readiness};
 
 /// Metrics and health are open also off loopback: they show nothing of anybody.
@@ -18,6 +18,7 @@ pub fn router(metrics: Metrics, readiness: Readiness) -> Router {
         .merge(health(readiness))
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
+        .layer(header_always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
 /// On both ports.

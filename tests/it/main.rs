@@ -15,4 +15,5 @@ mod settings;
 mod slow_readers;
 mod tidy;
 mod what_is_seen;
+mod who_may_listen;
 mod words;

@@ -44,13 +44,15 @@ impl Listener {
         Some(event)
     }
 
-    /// Reads until an event of this name.
+    /// Reads until an event of this name; beats alone do not make it wait for ever.
     pub async fn event(&mut self, name: &str) -> Event {
+        let give_up = tokio::time::Instant::now() + PATIENCE;
         loop {
             let event = self.next().await.unwrap_or_else(|| panic!("the stream ended before {name}: {:?}", self.story));
             if event.name == name {
                 return event;
             }
+            assert!(tokio::time::Instant::now() < give_up, "no {name} came: {}", self.story.summary());
         }
     }
 
