@@ -1,12 +1,31 @@
 //! One notification's frames: rendered once per sight and dressed once per transport, when somebody first wants them.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use bytes::Bytes;
 
 use super::frame::{Coat, Kind, Wire};
 use crate::{
-    notification::{Catalogue, Notification, Position, Prepared, Sight},
+    notification::{Catalogue, Notification, Position, Prepared, Sight, Unreadable},
     telemetry::Metrics,
 };
+
+/// Many find out about one record, and a broken producer sends thousands: the log has one line per reason and minute.
+const COMPLAINED_EVERY: Duration = Duration::from_secs(60);
+
+fn complain(error: Unreadable, notification: &Notification) {
+    static SPOKEN: Mutex<Vec<(&'static str, Instant)>> = Mutex::new(Vec::new());
+    let (reason, now) = (error.code(), Instant::now());
+    let mut spoken = SPOKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    spoken.retain(|(_, at)| now.duration_since(*at) < COMPLAINED_EVERY);
+    if spoken.iter().all(|(known, _)| *known != reason) {
+        spoken.push((reason, now));
+        tracing::warn!(reason, notification.id = %notification.id, "a record turned out to be unreadable: {error}");
+    }
+}
 
 struct Dressed {
     coat: &'static str,
@@ -41,7 +60,7 @@ impl<'a> Turn<'a> {
     /// Counts what the turn cost. A body that turned out unreadable when first wanted is shown to nobody, on any way.
     pub fn settle(&self, metrics: &Metrics) {
         metrics.frames_encoded.inc_by(self.renderings);
-        if matches!(self.prepared, Some(None)) {
+        if matches!(self.prepared, Some(None)) && self.notification.found_unreadable() {
             metrics.unreadable_later.inc();
         }
     }
@@ -52,7 +71,7 @@ impl<'a> Turn<'a> {
             .get_or_insert_with(|| match Prepared::new(notification, catalogue) {
                 Ok(prepared) => Some(prepared),
                 Err(error) => {
-                    tracing::warn!(reason = %error, notification.id = %notification.id, "a record turned out to be unreadable");
+                    complain(error, notification);
                     None
                 }
             })
