@@ -201,7 +201,7 @@ impl Catalogue {
             topics.topics.insert(name.to_owned(), entry.clone());
         })?;
         let topic = self.open_topic(name, &entry).map_err(|error| storage(&error))?;
-        tracing::info!(topic = name, partitions, "topic created");
+        tracing::debug!(topic = name, partitions, "topic created");
         Ok(self.put(topic))
     }
 
