@@ -4,6 +4,7 @@
 
 mod bad_records;
 mod catching_up;
+mod first_run;
 mod harness;
 mod identity;
 mod publish;
