@@ -17,8 +17,8 @@ use super::{
     memory::{Memory, Page, Scan},
 };
 use crate::{
-    ingest::{self, Incoming, Leaders},
-    notification::{Epoch, Notification, Position, Vector},
+    ingest::{self, Incoming, Leaders, Rejections},
+    notification::{Epoch, Notification, Position, Unreadable, Vector},
     telemetry::Metrics,
 };
 
@@ -96,6 +96,8 @@ struct Inner {
     /// Where partitions end; asked of the station before, once it runs.
     leaders: OnceLock<Arc<dyn Leaders>>,
     state: watch::Sender<LogState>,
+    /// One for all shards: many find out about one record.
+    rejections: Mutex<Rejections>,
     metrics: Metrics,
 }
 
@@ -117,6 +119,7 @@ impl Hub {
             newest: AtomicU64::new(0),
             sink,
             leaders: OnceLock::new(),
+            rejections: Mutex::new(Rejections::new(metrics.clone())),
             state,
             metrics,
         }))
@@ -220,6 +223,12 @@ impl Hub {
         if let Some(place) = order.here() {
             self.announce(order, What::Break { reason, place });
         }
+    }
+
+    /// Counts a record whose body turned out unreadable when somebody first wanted it.
+    pub fn unreadable(&self, partition: usize, offset: u64, error: &Unreadable) {
+        let mut rejections = self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner);
+        rejections.unreadable(partition, offset, error);
     }
 
     /// Forgets what has become too old, and shows what memory holds. To be called every second or so.

@@ -29,7 +29,6 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    ingest::Rejections,
     notification::{Catalogue, Notification},
     telemetry::Metrics,
 };
@@ -55,7 +54,6 @@ pub struct Shard {
     pub(super) plan: Plan,
     number: usize,
     pub(super) state: RefCell<State>,
-    rejections: RefCell<Rejections>,
     log: Cell<LogState>,
     /// Memory has announcements that this shard has not done; the ring was too short for it.
     behind: Cell<bool>,
@@ -89,9 +87,8 @@ impl Shard {
         let state = RefCell::new(State { n, here, crowd, everybody: HashMap::new(), drain: None });
         let log_now = *log.borrow_and_update();
         let tick = plan.heartbeat / u32::try_from(TICKS_PER_HEARTBEAT).unwrap_or(1);
-        let rejections = RefCell::new(Rejections::new(plan.metrics.clone()));
         let (log_now, behind) = (Cell::new(log_now), Cell::new(false));
-        let shard = Rc::new(Shard { hub, plan, number, state, rejections, log: log_now, behind });
+        let shard = Rc::new(Shard { hub, plan, number, state, log: log_now, behind });
         let mut clock = tokio::time::interval(tick);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut drain = tokio::time::interval(DRAIN_STEP);
@@ -277,7 +274,7 @@ impl Shard {
     pub fn settle(&self, turn: &Turn<'_>, (partition, offset): (usize, u64)) {
         self.plan.metrics.frames_encoded.inc_by(turn.renderings());
         if let Some(error) = turn.unreadable() {
-            self.rejections.borrow_mut().unreadable(partition, offset, error);
+            self.hub.unreadable(partition, offset, error);
         }
     }
 

@@ -41,10 +41,11 @@ impl<'a> Turn<'a> {
         self.renderings
     }
 
-    /// What is wrong with the body, if somebody wanted it and it could not be read.
+    /// What is wrong with the body, for whoever is the first to find out.
     #[must_use]
     pub fn unreadable(&self) -> Option<&Unreadable> {
-        self.prepared.as_ref().and_then(|prepared| prepared.as_ref().err())
+        let error = self.prepared.as_ref()?.as_ref().err()?;
+        self.notification.found_unreadable().then_some(error)
     }
 
     fn prepared(&mut self) -> Option<&Prepared> {

@@ -1,9 +1,11 @@
 //! The reader: one thread that polls Kafka, decodes, and hands on, in the order of each partition.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
+    panic::{self, AssertUnwindSafe},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, Once, PoisonError,
         mpsc::{Receiver, TryRecvError},
     },
     time::Duration,
@@ -18,14 +20,16 @@ use rdkafka::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Decoder, Incoming, Next, RawRecord, client::Consumer, rejected};
+use super::{Decoder, Incoming, Next, RawRecord, Reason, Rejected, client::Consumer, rejected};
 use crate::{
-    notification::{Coordinates, Epoch},
+    notification::{Coordinates, Epoch, Unreadable},
     telemetry::Metrics,
 };
 
 /// How long a poll waits: no longer than an order of the pulse may wait.
 const POLL: Duration = Duration::from_millis(100);
+
+type Header<'a> = (&'a str, Option<&'a [u8]>);
 
 /// What the pulse asks of the reader.
 pub enum Order {
@@ -128,15 +132,16 @@ impl Reader {
         };
         self.seen.with(|state| state.at_end.insert(partition, false));
         let timestamp = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let headers = message.headers().map(|headers| headers.iter().map(|h| (h.key, h.value)).collect());
-        let raw = RawRecord {
-            coordinates: Coordinates { epoch, partition, offset },
-            timestamp: timestamp.unwrap_or_else(Timestamp::now),
-            key: message.key(),
-            headers: headers.unwrap_or_default(),
-            value: message.payload(),
-        };
-        let notification = match self.decoder.decode(&raw) {
+        let decoded = headers(message).and_then(|headers| {
+            self.decoder.decode(&RawRecord {
+                coordinates: Coordinates { epoch, partition, offset },
+                timestamp: timestamp.unwrap_or_else(Timestamp::now),
+                key: message.key(),
+                headers,
+                value: message.payload(),
+            })
+        });
+        let notification = match decoded {
             Ok(notification) => Some(notification),
             Err(rejected) => {
                 self.rejections.rejected(partition, offset, &rejected);
@@ -165,4 +170,25 @@ impl Reader {
             }
         }
     }
+}
+
+/// rdkafka panics at a header whose name is not UTF-8, which any producer may write and which stays in the log: without
+/// this, one such record would end the reading of every node, and again at each start.
+fn headers<'m>(message: &'m BorrowedMessage<'m>) -> Result<Vec<Header<'m>>, Rejected> {
+    thread_local!(static TRYING: Cell<bool> = const { Cell::new(false) });
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !TRYING.get() {
+                usual(info);
+            }
+        }));
+    });
+    let read = || message.headers().map(|all| all.iter().map(|h| (h.key, h.value)).collect()).unwrap_or_default();
+    TRYING.set(true);
+    let headers = panic::catch_unwind(AssertUnwindSafe(read));
+    TRYING.set(false);
+    let detail = "the name of a header is not UTF-8".to_owned();
+    headers.map_err(|_| Rejected { reason: Reason::Unreadable(Unreadable::NotUtf8), detail })
 }

@@ -1,6 +1,13 @@
 //! What travels: one record of the topic, understood as far as routing needs, its body still unread.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -173,7 +180,7 @@ impl Record {
 }
 
 /// One event for somebody. Cheap to hold, so that it is shared behind one `Arc` and read when somebody wants it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Notification {
     pub id: NotificationId,
     /// The short name, the catalogue's key: `order.created`.
@@ -184,6 +191,7 @@ pub struct Notification {
     /// Kafka's timestamp: the producer's clock decides nothing.
     pub at: Timestamp,
     record: Record,
+    unreadable: AtomicBool,
 }
 
 impl Notification {
@@ -196,12 +204,17 @@ impl Notification {
         at: Timestamp,
         record: Record,
     ) -> Notification {
-        Notification { id, type_name, mall, audience, at, record }
+        Notification { id, type_name, mall, audience, at, record, unreadable: AtomicBool::new(false) }
     }
 
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Its body turned out unreadable. True for the first who says so: many find it out, and it counts once.
+    pub fn found_unreadable(&self) -> bool {
+        !self.unreadable.swap(true, Ordering::Relaxed)
     }
 
     /// What recent memory counts: key, headers, value and overhead.

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
 
+mod bad_records;
 mod broker;
 mod broker_trouble;
 mod catching_up;
+mod first_run;
 mod harness;
 mod identity;
 mod jobs;

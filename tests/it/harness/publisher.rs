@@ -8,6 +8,10 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord, Producer},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::kafka::TOPIC;
 
@@ -85,4 +89,51 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         let _ = self.producer.flush(Duration::from_secs(1));
     }
+}
+
+/// A number as records have it: zigzag, seven bits a byte.
+fn varint(number: usize, into: &mut Vec<u8>) {
+    let mut rest = number * 2;
+    while rest > 127 {
+        into.push(u8::try_from(rest % 128).unwrap() | 128);
+        rest /= 128;
+    }
+    into.push(u8::try_from(rest).unwrap());
+}
+
+/// Publishes a record with a header of this name, byte by byte: no client would.
+pub async fn with_header(broker: SocketAddr, name: &[u8], value: &str) {
+    let mut record = vec![0, 0, 0, 1];
+    for part in [value.as_bytes(), &[], name, b"value"] {
+        if part.is_empty() {
+            record.push(2)
+        } else {
+            varint(part.len(), &mut record)
+        }
+        record.extend(part);
+    }
+    let mut covered = [&[0_u8; 22][..], &[0xff; 14], &1_i32.to_be_bytes()].concat();
+    varint(record.len(), &mut covered);
+    covered.extend(record);
+    let mut batch =
+        [&[0_u8; 8][..], &i32::try_from(covered.len() + 9).unwrap().to_be_bytes(), &[0xff; 4], &[2]].concat();
+    batch.extend(crc32c::crc32c(&covered).to_be_bytes());
+    batch.extend(covered);
+    // Produce 3: no transaction, all acknowledge, in 10 s; one topic, partition 0.
+    let mut request =
+        [&[0, 0, 0, 3, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..], &10_000_i32.to_be_bytes()].concat();
+    request.extend(1_i32.to_be_bytes());
+    request.extend(i16::try_from(TOPIC.len()).unwrap().to_be_bytes());
+    request.extend(TOPIC.bytes());
+    request.extend(
+        [&1_i32.to_be_bytes()[..], &[0; 4], &i32::try_from(batch.len()).unwrap().to_be_bytes(), &batch].concat(),
+    );
+    let mut socket = TcpStream::connect(broker).await.unwrap();
+    socket.write_all(&i32::try_from(request.len()).unwrap().to_be_bytes()).await.unwrap();
+    socket.write_all(&request).await.unwrap();
+    let length = socket.read_i32().await.unwrap();
+    let mut answer = vec![0; usize::try_from(length).unwrap()];
+    socket.read_exact(&mut answer).await.unwrap();
+    let error = 4 + 4 + 2 + TOPIC.len() + 4 + 4;
+    assert_eq!(answer[error..error + 2], [0, 0], "the broker refuses it: {answer:?}");
 }

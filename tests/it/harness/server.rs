@@ -41,6 +41,7 @@ impl Server {
         server
     }
 
+    /// Does not wait. A variable that is given empty is not set at all.
     pub fn spawn(env: &[(&str, &str)]) -> Server {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
         let port = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -57,6 +58,7 @@ impl Server {
         }
         all.retain(|(name, _)| !given.contains(&name.as_str()));
         all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all.retain(|(_, value)| !value.is_empty());
         let data = folder.path().join("data");
         Server::launch(address, management, data, all, folder)
     }
