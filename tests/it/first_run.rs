@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::harness::{Listener, Publisher, Server, free_port, sse::Stream, until};
+use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, free_port, sse::Stream, until};
 
 /// The tokens of the demo's cast.
 const CAST: [u64; 8] = [70_001, 70_002, 70_003, 70_010, 80_501, 80_502, 10_000, 10_001];
@@ -281,4 +281,31 @@ async fn check_config_opens_nothing_and_health_answers_with_its_exit_code() {
         assert_eq!((ill.status.code(), ill.stdout.as_slice()), (Some(1), &b""[..]));
         assert!(only_line(&ill.stderr).contains(nobody.as_str()));
     }
+}
+
+/// What holds nobody up: brokers that are gone, and a client that takes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_waits_for_no_broker_and_for_no_client_that_does_not_read() {
+    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let mut deaf = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    deaf.live().await;
+    let mut reads = Listener::open(server.address, &token(2, &[7], None, false), None).await;
+    reads.live().await;
+    for n in 0..60 {
+        publisher.tell_padded("mall:7", "k", &format!("event {n}"), 200_000).await;
+    }
+    reads.hears("event 59").await;
+    until("the deaf one has been sent away to catch up", async || server.metric("allim_detours_total").await >= 1.0)
+        .await;
+    kafka.go_away().await;
+    until("it is noticed", async || server.get("/readyz").await.1.contains("\"live\":false")).await;
+    let asked = Instant::now();
+    server.signal("INT");
+    assert_eq!(reads.event("bye").await.json()["reason"], "restart");
+    let status = server.ended().await;
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    assert!(took < Duration::from_secs(3), "it took {took:?}:\n{}", server.log());
 }
