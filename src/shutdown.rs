@@ -57,3 +57,19 @@ impl Signals {
         Stop::Now
     }
 }
+
+/// The exit code of a process that lost a part it cannot do without (`EX_SOFTWARE`).
+const EXIT_LOST_A_PART: i32 = 70;
+
+/// Starts a thread without which the process is of no use. A panic in it ends the process, loudly: a node that is deaf,
+/// or a shard whose listeners hear nothing any more, must not look healthy. Whoever supervises us starts us again, and
+/// everybody continues where they were.
+pub fn essential_thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<std::thread::JoinHandle<()>> {
+    let part = name.clone();
+    std::thread::Builder::new().name(name).spawn(move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+            tracing::error!(part, "a part of the server has failed; the process ends, to be started again");
+            std::process::exit(EXIT_LOST_A_PART);
+        }
+    })
+}

@@ -9,7 +9,6 @@ use std::{
     io,
     rc::Rc,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -30,6 +29,7 @@ use super::{
 };
 use crate::{
     notification::{Catalogue, Notification},
+    shutdown::essential_thread,
     telemetry::Metrics,
 };
 
@@ -74,7 +74,7 @@ impl Shard {
     pub fn start(number: usize, hub: Hub, plan: Plan) -> io::Result<ShardHandle> {
         let (handle, inbox) = ShardHandle::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+        essential_thread(format!("shard-{number}"), move || {
             LocalSet::new().block_on(&runtime, Shard::run(number, hub, plan, inbox));
         })?;
         Ok(handle)

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     notification::{Catalogue, Epoch, Notification, Vector},
+    shutdown::essential_thread,
     telemetry::Metrics,
 };
 
@@ -132,10 +133,9 @@ impl Ingest {
         };
         let pulse =
             pulse::Pulse::new(consumer, settings.topic.clone(), refill, metrics, next, seen, orders, stop.clone());
-        let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.into()).spawn(work);
         let threads = vec![
-            spawn("ingest", Box::new(move || reader.run()))?,
-            spawn("ingest-pulse", Box::new(move || pulse.run()))?,
+            essential_thread("ingest".into(), move || reader.run())?,
+            essential_thread("ingest-pulse".into(), move || pulse.run())?,
         ];
         Ok(Ingest { ends, stop, threads })
     }
