@@ -64,6 +64,7 @@ const EXIT_LOST_A_PART: i32 = 70;
 /// Starts a thread without which the process is of no use. A panic in it ends the process, loudly: a node that is deaf,
 /// or a shard whose listeners hear nothing any more, must not look healthy. Whoever supervises us starts us again, and
 /// everybody continues where they were.
+#[expect(clippy::disallowed_methods, reason = "there is no draining without the part that drains")]
 pub fn essential_thread(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<std::thread::JoinHandle<()>> {
     let part = name.clone();
     std::thread::Builder::new().name(name).spawn(move || {
