@@ -1,0 +1,163 @@
+//! Defects that were found by looking for them: each test tells the story of one.
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use allim::{
+    deliver::{self, Arrival, Asked, QueueBody, Streams, queue, sse::SSE},
+    hub::{self, Hub, Kind, ListenerId, Offer, Outlet, Shard, ShardHandle, Wire},
+    ingest::{Broken, Decoder, Incoming, LogIs, Next, RawRecord},
+    notification::{AdminNo, Catalogue, Coordinates, Epoch, MallNo, Vector, Viewer},
+    telemetry::Metrics,
+};
+use http_body_util::BodyExt;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList, admin::AdminClient, client::DefaultClientContext};
+use serde_json::json;
+
+use crate::harness::{
+    Accounts, Kafka, Listener, PATIENCE, Publisher, Server,
+    accounts::token,
+    kafka::TOPIC,
+    sse::{Event, parse},
+    until,
+};
+
+const EPOCH: Epoch = Epoch(7);
+
+/// One shard whose listeners have room for one frame: who reads nothing is full at once, at a known place.
+struct Narrow {
+    hub: Hub,
+    streams: Streams,
+    metrics: Metrics,
+    decoder: Decoder,
+    _first: Option<Reader>,
+}
+
+impl Narrow {
+    async fn new() -> Narrow {
+        let metrics = Metrics::new();
+        let settings =
+            hub::Settings { memory_bytes: 1_000_000, memory_age: Duration::from_secs(600), ring: 256, shards: 1 };
+        let hub = Hub::new(settings, metrics.clone());
+        let settings = deliver::Settings {
+            heartbeat: Duration::from_secs(300),
+            queue_frames: 1,
+            queue_bytes: 100_000,
+            slow_after: Duration::from_secs(60),
+            streams_per_operator: 10,
+            retry: Duration::from_secs(1),
+            drain_window: Duration::ZERO,
+        };
+        let catalogue = Catalogue::builtin();
+        let streams = Streams::start(settings, 1, &hub, catalogue.clone(), metrics.clone()).unwrap();
+        let decoder = Decoder { catalogue, legacy_text: false, type_prefix: String::new(), max_record_bytes: 9_999 };
+        hub.begins(EPOCH, Vector::new(vec![0]));
+        hub.log_is(LogIs::Live);
+        let mut narrow = Narrow { hub, streams, metrics, decoder, _first: None };
+        // A word of the log's state on the way would take the room of what the tests send.
+        let live = Arc::new(AtomicBool::new(false));
+        while !live.load(Ordering::SeqCst) {
+            let live = Arc::clone(&live);
+            narrow.on_the_shard(move |shard| live.store(shard.log().live, Ordering::SeqCst)).await;
+        }
+        // The shard's first beat is for its first listener, and would take room as well.
+        let mut first = narrow.open(&[999], Asked::Newcomer);
+        first.until("status").await;
+        narrow._first = Some(first);
+        narrow
+    }
+
+    /// Done after everything that the shard was told before.
+    async fn on_the_shard(&self, work: impl FnOnce(&Rc<Shard>) + Send + 'static) {
+        let (done, waiting) = tokio::sync::oneshot::channel();
+        let (_, shard) = self.streams.place();
+        let work = move |shard: &Rc<Shard>| {
+            work(shard);
+            done.send(()).unwrap();
+        };
+        shard.tell(hub::Command::Run(Box::new(work))).unwrap();
+        waiting.await.unwrap();
+    }
+
+    /// Announces the next record of the only partition.
+    fn announce(&self, event: &serde_json::Value) {
+        let offset = self.hub.position().get(0);
+        let value = event.to_string();
+        let raw = RawRecord {
+            coordinates: Coordinates { epoch: EPOCH, partition: 0, offset },
+            timestamp: jiff::Timestamp::now(),
+            key: None,
+            headers: vec![],
+            value: Some(value.as_bytes()),
+        };
+        let notification = Some(self.decoder.decode(&raw).unwrap());
+        self.hub.record(Incoming { partition: 0, offset, notification });
+    }
+
+    fn tell(&self, audience: &str, title: &str) {
+        self.announce(&json!({"type": "t", "audience": audience, "title": title}));
+    }
+
+    fn open(&self, malls: &[u64], asked: Asked) -> Reader {
+        let (id, shard) = self.streams.place();
+        let settings = self.streams.settings();
+        let (outlet, body, progress) = queue(settings.queue_frames, settings.queue_bytes, || ());
+        let (viewer, outlet) = (viewer(malls), Box::new(outlet));
+        let arrival = Arrival { id, viewer, lang: None, coat: &SSE, outlet, asked, guard: Box::new(()) };
+        self.streams.open(arrival, &shard, progress).unwrap();
+        Reader { id, shard, body }
+    }
+}
+
+fn viewer(malls: &[u64]) -> Arc<Viewer> {
+    Arc::new(Viewer::new(AdminNo::new(1).unwrap(), malls.iter().map(|&mall| MallNo::new(mall).unwrap()), None))
+}
+
+struct Reader {
+    id: ListenerId,
+    shard: ShardHandle,
+    body: QueueBody,
+}
+
+impl Reader {
+    /// The next frame: there is never more than one.
+    async fn next(&mut self) -> Event {
+        let piece = tokio::time::timeout(PATIENCE, self.body.frame()).await.expect("a frame in time");
+        let text = piece.expect("the stream goes on").unwrap().into_data().unwrap();
+        parse(text.strip_suffix(b"\n").unwrap()).unwrap()
+    }
+
+    /// Names and titles of everything up to a frame of this name.
+    async fn until(&mut self, name: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        loop {
+            let event = self.next().await;
+            let word = event.json()["title"].as_str().or(event.json()["reason"].as_str()).map(str::to_owned);
+            seen.push(word.map_or(event.name.clone(), |word| format!("{} {word}", event.name)));
+            if event.name == name {
+                return seen;
+            }
+        }
+    }
+}
+
+/// A small frame waited, a large one did not fit beside it, and the outlet called that room: whoever catches up turned
+/// around on its shard's thread for as long as the listener did not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn room_is_room_for_what_was_refused() {
+    let wire = |len: usize| Wire { kind: Kind::Notification, head: vec![].into(), body: vec![b'x'; len].into() };
+    let (mut outlet, mut body, _progress) = queue(8, 1_000, || ());
+    assert_eq!(outlet.offer(wire(100)), Offer::Taken);
+    assert_eq!(outlet.offer(wire(950)), Offer::Full);
+    let room = std::future::poll_fn(|cx| outlet.poll_room(cx));
+    tokio::time::timeout(Duration::from_millis(50), room).await.expect_err("there is no room for it");
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(std::future::poll_fn(|cx| outlet.poll_room(cx)).await, Offer::Taken);
+    assert_eq!(outlet.offer(wire(950)), Offer::Taken);
+}
