@@ -161,3 +161,26 @@ async fn room_is_room_for_what_was_refused() {
     assert_eq!(std::future::poll_fn(|cx| outlet.poll_room(cx)).await, Offer::Taken);
     assert_eq!(outlet.offer(wire(950)), Offer::Taken);
 }
+
+/// Rights of now are those of the moment a frame is taken: neither the state of a job that was kept back for the end of
+/// the catch-up, nor a notification that waited for room, is shown to somebody who lost its mall meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_a_mall_while_catching_up_sees_nothing_of_it_any_more() {
+    let narrow = Narrow::new().await;
+    narrow.announce(&json!({
+        "type": "excel.export.progress", "mallNo": 7, "audience": "mall:7",
+        "data": {"exportNo": "EX-1", "mallNo": 7, "exportName": "a job of mall 7", "requestedBy": {"adminNo": 1}},
+    }));
+    narrow.tell("mall:8", "one of mall 8");
+    narrow.tell("mall:7", "one of mall 7");
+    narrow.tell("mall:8", "another of mall 8");
+    let mut reader = narrow.open(&[7, 8], Asked::Earliest);
+    reader.until("hello").await;
+    // What is of mall 8 fills the outlet; what is of mall 7 waits for room.
+    let shown = narrow.metrics.frames.with("notification");
+    until("the outlet is full", async || shown.get() == 1).await;
+    narrow.streams.rights(reader.id, &reader.shard, viewer(&[8])).await;
+    narrow.on_the_shard(|_| ()).await;
+    let seen = reader.until("status").await;
+    assert_eq!(seen, ["message one of mall 8", "message another of mall 8", "gap scope", "status"]);
+}
