@@ -184,3 +184,36 @@ async fn who_loses_a_mall_while_catching_up_sees_nothing_of_it_any_more() {
     let seen = reader.until("status").await;
     assert_eq!(seen, ["message one of mall 8", "message another of mall 8", "gap scope", "status"]);
 }
+
+/// The log shrank at a moment when a listener's outlet was full: it was caught up from the new place, and never told
+/// that it had missed something.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_full_when_the_log_breaks_is_told_of_it_all_the_same() {
+    let narrow = Narrow::new().await;
+    let mut reader = narrow.open(&[7], Asked::Newcomer);
+    reader.until("status").await;
+    narrow.tell("mall:7", "fills the outlet");
+    let shown = narrow.metrics.frames.with("notification");
+    until("the outlet is full", async || shown.get() == 1).await;
+    narrow.hub.breaks(Broken::Truncated, Vector::new(vec![0]));
+    until("it was too slow", async || narrow.metrics.detours.get() >= 1).await;
+    assert_eq!(reader.until("status").await, ["message fills the outlet", "gap truncated", "status"]);
+}
+
+/// The same of rights: what is on the screen may be too much, and nobody said so.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_full_when_rights_change_is_told_of_it_all_the_same() {
+    let narrow = Narrow::new().await;
+    let mut reader = narrow.open(&[7, 8], Asked::Newcomer);
+    reader.until("status").await;
+    narrow.tell("mall:7", "fills the outlet");
+    let shown = narrow.metrics.frames.with("notification");
+    until("the outlet is full", async || shown.get() == 1).await;
+    narrow.streams.rights(reader.id, &reader.shard, viewer(&[8])).await;
+    until("it was too slow", async || narrow.metrics.detours.get() >= 1).await;
+    assert_eq!(reader.until("status").await, ["message fills the outlet", "gap scope", "status"]);
+}
+
+fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
+}
