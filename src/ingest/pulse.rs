@@ -116,6 +116,11 @@ impl Pulse {
     /// One look. An error is the reason why the log cannot be followed.
     fn look(&mut self) -> Result<Duration, &'static str> {
         if let Some(known) = self.known.as_mut().filter(|known| known.need.is_some()) {
+            // The place to refill from is gone, and the client reads on nowhere: find another one.
+            if self.seen.take_out_of_range() {
+                let partitions = self.partitions()?;
+                return self.begin(partitions);
+            }
             let position = self.next.position();
             let reached = |(p, need)| position.get(p) >= need || self.seen.at_end(p, known.assignment);
             if !known.need.as_ref().is_none_or(|need| need.iter().all(reached)) {

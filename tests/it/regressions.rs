@@ -217,3 +217,32 @@ async fn who_is_full_when_rights_change_is_told_of_it_all_the_same() {
 fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
     ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
 }
+
+/// Retention passed the place from which memory was being refilled. The client reports such an offset once and reads
+/// on nowhere; the server waited for the old ends for ever, and was never ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_go_while_memory_is_refilled_do_not_stop_the_start() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let publisher = Publisher::new(kafka.address);
+    kafka.broker().hold("late", TOPIC, 0);
+    for i in 0..10 {
+        publisher.tell("mall:7", "mall:7", &format!("event {i}")).await;
+    }
+    let (servers, url) = (kafka.address.to_string(), accounts.url());
+    let mut server = Server::spawn(&[
+        ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()),
+        ("ALLIM_ACCOUNTS_URL", &url),
+        ("ALLIM_KAFKA_CLIENT_ID", "late"),
+    ]);
+    until("it answers", async || tokio::net::TcpStream::connect(server.address).await.is_ok()).await;
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, Some("earliest")).await;
+    while listener.event("status").await.json()["reason"] != "filling" {}
+    let mut up_to = TopicPartitionList::new();
+    up_to.add_partition_offset(TOPIC, 0, Offset::Offset(8)).unwrap();
+    admin(&kafka).delete_records(&up_to, &Default::default()).await.unwrap();
+    kafka.broker().release("late", TOPIC, 0);
+    server.ready().await;
+    listener.live().await;
+    assert_eq!(listener.story.titles(), ["event 8", "event 9"]);
+}
