@@ -246,3 +246,30 @@ async fn records_that_go_while_memory_is_refilled_do_not_stop_the_start() {
     listener.live().await;
     assert_eq!(listener.story.titles(), ["event 8", "event 9"]);
 }
+
+/// After an outage "live" waited for a moment at which nothing was under way. Where events never stop coming there is
+/// none: every page said "paused" although everything arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn live_again_after_an_outage_while_events_never_stop() {
+    let (mut kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let mut listener = Listener::open(server.address, &token(1, &[8], None, false), None).await;
+    listener.live().await;
+    let publisher = Arc::new(Publisher::new(kafka.address));
+    let mut load = tokio::task::JoinSet::new();
+    for i in 0..20 {
+        let publisher = Arc::clone(&publisher);
+        load.spawn(async move {
+            loop {
+                publisher.tell("mall:7", &format!("key {i}"), "one of many").await;
+            }
+        });
+    }
+    kafka.go_away().await;
+    assert_eq!(listener.event("status").await.json()["live"], false);
+    kafka.come_back().await;
+    let back = Instant::now();
+    listener.live().await;
+    load.shutdown().await;
+    assert!(back.elapsed() < Duration::from_secs(20), "live only after {:?}", back.elapsed());
+}
