@@ -19,6 +19,8 @@ struct State {
     pieces: VecDeque<Bytes>,
     frames: usize,
     bytes: usize,
+    /// The length of the frame that did not fit: room is what it fits into.
+    refused: usize,
     finished: bool,
     gone: bool,
     reader: Option<Waker>,
@@ -50,6 +52,7 @@ impl State {
         }
         self.frames += 1;
         self.bytes += wire.len();
+        self.refused = 0;
         if !wire.head.is_empty() {
             self.pieces.push_back(wire.head);
         }
@@ -80,6 +83,7 @@ pub fn queue(
         pieces: VecDeque::new(),
         frames: 0,
         bytes: 0,
+        refused: 0,
         finished: false,
         gone: false,
         reader: None,
@@ -103,6 +107,7 @@ impl Outlet for QueueOutlet {
             return Offer::Gone;
         }
         if !self.0.has_room(&state, frame.len()) {
+            state.refused = frame.len();
             return Offer::Full;
         }
         state.push(frame);
@@ -114,8 +119,10 @@ impl Outlet for QueueOutlet {
         if state.gone {
             return Poll::Ready(Offer::Gone);
         }
-        // Half of the bound, so that a slow reader is not served frame by frame.
-        if state.frames <= self.0.most_frames / 2 && state.bytes <= self.0.most_bytes / 2 {
+        // Half of the bound, so that a slow reader is not served frame by frame. A frame that still does not fit then
+        // waits on: told of room, its sender would only be refused again, at once and without end.
+        let half = state.frames <= self.0.most_frames / 2 && state.bytes <= self.0.most_bytes / 2;
+        if half && self.0.has_room(&state, state.refused) {
             return Poll::Ready(Offer::Taken);
         }
         state.writer = Some(cx.waker().clone());

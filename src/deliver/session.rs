@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     hub::{Control, Detour, Frame, GapReason, Item, Listener, LogState, Offer, Page, Place, Shard, Turn, Wire},
-    notification::{Position, Vector},
+    notification::{Notification, Position, Vector},
 };
 
 /// One look at what was missed: enough to fill an outlet, little enough to hold no lock and no memory for long.
@@ -263,7 +263,7 @@ impl Session {
         let mut next = from.clone();
         next.set(item.partition, item.offset + 1);
         // Rights may have changed since the page was made.
-        if item.notification.audience.includes(&self.listener.viewer, item.notification.mall) {
+        if self.concerns(&item.notification) {
             let (shard, notification) = (Rc::clone(&self.shard), Arc::clone(&item.notification));
             let mut turn = Turn::new(&notification, shard.catalogue());
             let (is_job, key) = turn.job();
@@ -280,16 +280,28 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a notification with the place that its listener has then.
+    fn concerns(&self, notification: &Notification) -> bool {
+        notification.audience.includes(&self.listener.viewer, notification.mall)
+    }
+
+    /// Sends a notification with the place that its listener has then. It may wait long for room: the rights that
+    /// count are those of the moment at which it is taken.
     async fn send_turn(&mut self, mut turn: Turn<'_>, record: (usize, u64), next: &Vector) -> Result<(), Over> {
         let Some(here) = self.shard.hub().here() else { return Ok(()) };
         let position = Position { epoch: here.epoch, next: next.clone() };
-        let wire = turn.own(self.listener.coat, self.listener.sight, &position);
+        let sent = loop {
+            self.obey()?;
+            let due = self.concerns(turn.notification());
+            let wire = if due { turn.own(self.listener.coat, self.listener.sight, &position) } else { None };
+            let Some(wire) = wire else { break Ok(()) };
+            match self.offer(wire) {
+                Offer::Taken => break Ok(()),
+                Offer::Full => self.room().await?,
+                Offer::Gone => break Err(Over::Gone),
+            }
+        };
         self.shard.settle(&turn, record);
-        match wire {
-            Some(wire) => self.send(wire).await,
-            None => Ok(()),
-        }
+        sent
     }
 
     async fn hello(&mut self, position: Option<String>, recovered: Option<bool>) -> Result<(), Over> {

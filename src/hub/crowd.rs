@@ -161,14 +161,22 @@ impl Crowd {
         let mut of_before = Vec::new();
         for (key, live) in &mut self.live {
             if live.listener.life != place.life {
-                live.listener.life = place.life;
                 live.ahead = None;
                 of_before.push(key);
             }
         }
         self.ahead.retain(|key| !of_before.contains(key));
-        self.metrics.gaps.with(reason.name()).inc_by(of_before.len() as u64);
-        self.tell(&of_before, &Frame::gap(reason, place.position().to_string()), &place.next)
+        let left = self.tell(&of_before, &Frame::gap(reason, place.position().to_string()), &place.next);
+        // Whoever had no room for the gap keeps the life of before: then its catch-up begins with that word.
+        let mut told = 0;
+        for key in of_before {
+            if let Some(live) = self.live.get_mut(key) {
+                live.listener.life = place.life;
+                told += 1;
+            }
+        }
+        self.metrics.gaps.with(reason.name()).inc_by(told);
+        left
     }
 
     /// Other rights from the next notification on. What is on the screen already may be wrong: a gap says so.
@@ -182,8 +190,15 @@ impl Crowd {
             Some(ahead) => own_position(ahead, here),
             None => here.position(),
         };
-        self.metrics.gaps.with(GapReason::Scope.name()).inc();
-        self.tell(&[key], &Frame::gap(GapReason::Scope, position.to_string()), &here.next)
+        let left = self.tell(&[key], &Frame::gap(GapReason::Scope, position.to_string()), &here.next);
+        match left.too_slow.first() {
+            // No room for that word: its catch-up takes the rights from here, and says it.
+            Some((listener, _)) => *listener.control.new_viewer.borrow_mut() = Some(Arc::clone(viewer)),
+            None => {
+                self.metrics.gaps.with(GapReason::Scope.name()).inc();
+            }
+        }
+        left
     }
 
     /// Everybody goes on by themselves, from `at` or from a place of their own.

@@ -50,6 +50,9 @@ struct Known {
     need: Option<Vector>,
     live: bool,
     ends_asked: Instant,
+    /// The ends at the last assignment. Read up to them is caught up: where records never stop coming, there is no
+    /// moment at which nothing is under way.
+    ends: Vector,
     /// The number of the last assignment. After an outage everything is assigned again: a client that lost its way
     /// finds it, and the ends it reports are ends of now.
     assignment: u64,
@@ -116,6 +119,11 @@ impl Pulse {
     /// One look. An error is the reason why the log cannot be followed.
     fn look(&mut self) -> Result<Duration, &'static str> {
         if let Some(known) = self.known.as_mut().filter(|known| known.need.is_some()) {
+            // The place to refill from is gone, and the client reads on nowhere: find another one.
+            if self.seen.take_out_of_range() {
+                let partitions = self.partitions()?;
+                return self.begin(partitions);
+            }
             let position = self.next.position();
             let reached = |(p, need)| position.get(p) >= need || self.seen.at_end(p, known.assignment);
             if !known.need.as_ref().is_none_or(|need| need.iter().all(reached)) {
@@ -185,6 +193,7 @@ impl Pulse {
         self.known = Some(Known {
             epoch,
             partitions,
+            ends: need.clone(),
             need: Some(need),
             live: false,
             ends_asked: Instant::now(),
@@ -250,7 +259,7 @@ impl Pulse {
                 broken = broken.or(Some(Broken::Retention));
             }
             // A log may end in a hole (control records, aborted ones): then only the client can tell that it is done.
-            at_end &= next >= high || self.seen.at_end(partition, known.assignment);
+            at_end &= next >= known.ends.get(partition).min(high) || self.seen.at_end(partition, known.assignment);
         }
         known.shorter = shorter;
         let epoch = known.epoch;
@@ -261,6 +270,7 @@ impl Pulse {
         if broken.is_some() || out_of_range || !known.assigned_after_outage {
             known.assignment += 1;
             known.assigned_after_outage = true;
+            known.ends = Vector::new(watermarks.iter().map(|&(_, high)| high).collect());
             let from = (0..partitions).map(|p| (p, goes_on.get(p))).collect();
             let number = known.assignment;
             self.order(Order::Assign { epoch, number, from });

@@ -13,6 +13,7 @@ mod jobs;
 mod model;
 mod other_clients;
 mod publish;
+mod regressions;
 mod settings;
 mod slow_readers;
 mod tidy;
