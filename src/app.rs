@@ -174,7 +174,7 @@ impl Server {
         Ok(Server { address, streams, readiness, connections, ingest, stop, tasks })
     }
 
-    /// Says goodbye to everybody over `window`, then closes the doors, then stops reading.
+    /// Says goodbye to everybody over `window`, then closes the doors and stops reading.
     async fn drain(mut self, window: Duration) {
         self.readiness.draining();
         self.streams.drain(window).await;
@@ -184,10 +184,18 @@ impl Server {
         }
         tracing::debug!(streams = self.streams.count(), "goodbyes said");
         self.stop.cancel();
+        let until = tokio::time::Instant::now() + LAST_WORDS;
+        // A question to brokers that are away takes its time. Nobody listens any more and nothing is committed, so it
+        // ends with the process if need be: on a thread that the runtime does not wait for.
+        let (stopped, reading) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            self.ingest.stop();
+            let _ = stopped.send(());
+        });
         self.connections.end(LAST_WORDS).await;
         tracing::debug!("doors closed");
         self.tasks.shutdown().await;
-        let _ = tokio::task::spawn_blocking(|| self.ingest.stop()).await;
+        let _ = tokio::time::timeout_at(until, reading).await;
         tracing::debug!("Kafka closed");
     }
 }

@@ -82,7 +82,7 @@ async fn two_hundred_listeners_are_cut_at_random_while_events_come() {
     }
     let (heard, connects) = crowd.check().await;
     assert!(heard > 30_000, "the run looked at little: {heard} heard");
-    assert!(connects > 1_000, "hardly anybody was cut: {connects} connects");
+    assert!(connects > 400, "hardly anybody was cut: {connects} connects");
 }
 
 #[tokio::test(flavor = "multi_thread")]

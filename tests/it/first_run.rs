@@ -12,10 +12,17 @@ use std::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::harness::{Listener, Publisher, Server, free_port, sse::Stream, until};
+use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, free_port, sse::Stream, until};
 
 /// The tokens of the demo's cast.
 const CAST: [u64; 8] = [70_001, 70_002, 70_003, 70_010, 80_501, 80_502, 10_000, 10_001];
+
+/// The demo, once its last line is on the screen.
+async fn first_run(env: &[(&str, &str)]) -> Server {
+    let server = Server::demo(env).await;
+    until("its lines are read", async || server.stdout.lock().unwrap().contains("data   ")).await;
+    server
+}
 
 /// What a newcomer has on the screen.
 fn screen(server: &Server) -> Vec<String> {
@@ -78,7 +85,7 @@ impl Drop for Pasted {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_reads_eight_lines_and_each_of_them_works() {
-    let server = Server::demo(&[]).await;
+    let server = first_run(&[]).await;
     let data = server.data.canonicalize().unwrap();
     until("live", async || server.get("/readyz").await.1.contains("\"live\":true")).await;
 
@@ -187,7 +194,7 @@ async fn so_does_a_polite_end_of_the_demo() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_server_in_one_folder_and_taken_ports_end_with_one_line() {
-    let server = Server::demo(&[]).await;
+    let server = first_run(&[]).await;
     let (data, public, management) =
         (server.data.display().to_string(), server.address.to_string(), server.management.to_string());
     let kafka = said(&server, "Kafka").split(' ').next().unwrap().to_owned();
@@ -216,7 +223,7 @@ async fn a_second_server_in_one_folder_and_taken_ports_end_with_one_line() {
 async fn where_somebody_has_kafkas_port_the_broker_goes_elsewhere_and_says_so_loudly() {
     // If it is taken already, all the better.
     let usual = TcpListener::bind("127.0.0.1:9092");
-    let server = Server::demo(&[("ALLIM_DEMO_KAFKA_LISTEN", "")]).await;
+    let server = first_run(&[("ALLIM_DEMO_KAFKA_LISTEN", "")]).await;
     let screen = screen(&server);
     assert!(screen.iter().any(|line| line.contains("NOT 127.0.0.1:9092")), "{screen:#?}");
     assert!(screen.len() <= 8, "{screen:#?}");
@@ -234,6 +241,7 @@ async fn where_somebody_has_kafkas_port_the_broker_goes_elsewhere_and_says_so_lo
     drop(usual);
     server.signal("KILL");
     let server = server.again().await;
+    until("its lines are read", async || server.stdout.lock().unwrap().contains("data   ")).await;
     assert!(said(&server, "Kafka").starts_with(&format!("{broker} ")), "{:#?}", self::screen(&server));
     let mut back = Listener::resume(server.address, "demo-70001", story).await.unwrap();
     back.live().await;
@@ -281,4 +289,31 @@ async fn check_config_opens_nothing_and_health_answers_with_its_exit_code() {
         assert_eq!((ill.status.code(), ill.stdout.as_slice()), (Some(1), &b""[..]));
         assert!(only_line(&ill.stderr).contains(nobody.as_str()));
     }
+}
+
+/// What holds nobody up: brokers that are gone, and a client that takes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_waits_for_no_broker_and_for_no_client_that_does_not_read() {
+    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let mut deaf = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    deaf.live().await;
+    let mut reads = Listener::open(server.address, &token(2, &[7], None, false), None).await;
+    reads.live().await;
+    for n in 0..60 {
+        publisher.tell_padded("mall:7", "k", &format!("event {n}"), 200_000).await;
+    }
+    reads.hears("event 59").await;
+    until("the deaf one has been sent away to catch up", async || server.metric("allim_detours_total").await >= 1.0)
+        .await;
+    kafka.go_away().await;
+    until("it is noticed", async || server.get("/readyz").await.1.contains("\"live\":false")).await;
+    let asked = Instant::now();
+    server.signal("INT");
+    assert_eq!(reads.event("bye").await.json()["reason"], "restart");
+    let status = server.ended().await;
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    assert!(took < Duration::from_secs(3), "it took {took:?}:\n{}", server.log());
 }

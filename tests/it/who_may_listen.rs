@@ -182,25 +182,38 @@ async fn requests_that_are_not_what_they_should_be_are_answered_all_the_same() {
     hello(with_token(&server, &good).await).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_connects_of_a_cold_token_are_one_question() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let server = Server::start(&kafka, &accounts, &[("ALLIM_ACCOUNTS_FRESH_SECONDS", "3600")]).await;
-    // The service is slow enough for all of them to come while the question is being asked.
-    accounts.answer_after(Duration::from_millis(500));
-    let storm = token(4_711, &[1001], None, false);
+/// A thousand connects at once with one token.
+async fn storm(server: &Server, token: &str) -> Vec<Stream> {
     let mut connects = JoinSet::new();
     for _ in 0..1_000 {
-        let (address, token) = (server.address, storm.clone());
+        let (address, bearer) = (server.address, format!("Bearer {token}"));
         connects.spawn(async move {
-            let bearer = format!("Bearer {token}");
             let stream = Stream::get(address, "/notifications", &[("Authorization", &bearer), EVENTS]).await.unwrap();
             assert_eq!(stream.status, 200);
             stream
         });
     }
-    let streams = connects.join_all().await;
-    assert_eq!(accounts.calls(), 1);
+    connects.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_connects_of_a_cold_token_are_one_question() {
+    let kafka = Kafka::start().await;
+    let env = [("ALLIM_ACCOUNTS_FRESH_SECONDS", "3600"), ("ALLIM_ACCOUNTS_TIMEOUT_MILLISECONDS", "2000")];
+    let mut tries = 0;
+    let (server, streams, asked) = loop {
+        let accounts = Accounts::start().await;
+        // Slow enough for many of them to come while the question is being asked.
+        accounts.answer_after(Duration::from_millis(300));
+        let server = Server::start(&kafka, &accounts, &env).await;
+        let streams = storm(&server, &token(4_711, &[1001], None, false)).await;
+        tries += 1;
+        // On a machine so busy that the answer was late it is right to ask again: only a storm without that counts.
+        if tries == 5 || server.metric("allim_lookups_total{outcome=\"ill\"}").await == 0.0 {
+            break (server, streams, accounts.calls());
+        }
+    };
+    assert_eq!(asked, 1);
     // Nine hundred and ninety of them were too many; each was told so, the ten that stay were not.
     until("ten streams", async || server.metric("allim_streams").await == 10.0).await;
     assert_eq!(server.metric("allim_streams_ended_total{reason=\"replaced\"}").await, 990.0);

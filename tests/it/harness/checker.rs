@@ -19,6 +19,8 @@ pub struct Story {
     pub hellos: Vec<serde_json::Value>,
     pub byes: Vec<serde_json::Value>,
     pub beats: u64,
+    /// What the last status of this connection said.
+    pub live: Option<bool>,
     pub connects: u64,
     /// Ids that went back in some partition without a gap.
     pub went_back: Vec<(String, String)>,
@@ -49,6 +51,7 @@ impl Story {
             "hello" => self.hellos.push(event.json()),
             "bye" => self.byes.push(event.json()),
             "beat" => self.beats += 1,
+            "status" => self.live = event.json()["live"].as_bool(),
             _ => {}
         }
     }

@@ -23,7 +23,8 @@ impl Listener {
     }
 
     /// Goes on with a story, as a browser does.
-    pub async fn resume(address: SocketAddr, token: &str, story: Story) -> io::Result<Listener> {
+    pub async fn resume(address: SocketAddr, token: &str, mut story: Story) -> io::Result<Listener> {
+        story.live = None;
         let bearer = format!("Bearer {token}");
         let mut headers = vec![("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
         if let Some(position) = &story.position {
@@ -56,9 +57,11 @@ impl Listener {
         }
     }
 
-    /// Reads until it is live.
+    /// Reads until it is live, which it may be already.
     pub async fn live(&mut self) -> &mut Listener {
-        while self.event("status").await.json()["live"] != true {}
+        while self.story.live != Some(true) {
+            self.event("status").await;
+        }
         self
     }
 
