@@ -4,6 +4,7 @@
 //! [`Missed`](missed::Missed) source and hands the listener to its shard; a listener that cannot follow comes back here.
 
 mod attendance;
+mod begin;
 mod goodbye;
 mod hello;
 mod missed;
@@ -25,9 +26,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 pub use attendance::{Progress, Seat};
+pub use begin::Asked;
 pub use goodbye::Goodbye;
 pub use queue::{QueueBody, queue};
-pub use session::Asked;
 
 use crate::{
     hub::{Coat, Command, Hub, ListenerId, Outlet, Plan, Shard, ShardHandle},

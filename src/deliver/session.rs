@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::{
     Arrival, Settings,
     attendance::Seat,
-    goodbye::{Goodbye, jittered},
-    hello,
+    begin::ASK_AGAIN,
+    goodbye::Goodbye,
     missed::{Missed, Step},
 };
 use crate::{
@@ -23,32 +23,16 @@ use crate::{
 
 /// One look at what was missed: enough to fill an outlet, little enough to hold no lock and no memory for long.
 const PAGE: Page = Page { items: 64, bytes: 256 * 1024 };
-/// How long a position may wait for the leader's word before the listener is told that it is not yet known.
-const WORD_OF_THE_LEADER: Duration = Duration::from_secs(2);
-/// Between two tries to get it.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Where somebody wants to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
-    /// Nowhere: from now on.
-    Newcomer,
-    /// From the beginning of what memory has.
-    Earliest,
-    At(Position),
-    /// Something that is no position.
-    Malformed,
-}
 
 /// Why a session is over before it went live.
-enum Over {
+pub(super) enum Over {
     Gone,
     Bye(Frame, &'static str),
 }
 
 /// What all sessions share. A cheap clone.
 #[derive(Clone)]
-pub struct Life(Arc<Settings>);
+pub struct Life(pub(super) Arc<Settings>);
 
 impl Life {
     pub fn new(settings: Settings) -> Life {
@@ -105,13 +89,13 @@ impl Detour for Life {
 }
 
 /// A listener that is not live: it has just come, or its shard was too fast for it.
-struct Session {
-    shard: Rc<Shard>,
-    life: Life,
-    listener: Listener,
-    log: watch::Receiver<LogState>,
+pub(super) struct Session {
+    pub(super) shard: Rc<Shard>,
+    pub(super) life: Life,
+    pub(super) listener: Listener,
+    pub(super) log: watch::Receiver<LogState>,
     /// It has been told that its position cannot be judged yet.
-    greeted: bool,
+    pub(super) greeted: bool,
     /// Its rights changed on the way; it has to be told.
     scope_changed: bool,
 }
@@ -133,76 +117,6 @@ impl Session {
             Err(Over::Gone) => shard.end(listener, None, "gone"),
             Err(Over::Bye(bye, reason)) => shard.end(listener, Some(bye), reason),
         }
-    }
-
-    /// Says hello, and a gap if the position is refused; returns where the stream goes on.
-    async fn decide(&mut self, asked: &Asked, came: Timestamp, connected: Instant) -> Result<Vector, Over> {
-        let mut said: Option<(&str, Instant)> = None;
-        loop {
-            let known = self.log.borrow_and_update().known;
-            let decision = if known { self.judge(asked, came, connected).await } else { None };
-            if let Some((place, refused)) = decision {
-                self.listener.life = place.life;
-                let recovered = match asked {
-                    Asked::Newcomer | Asked::Earliest => None,
-                    Asked::At(_) | Asked::Malformed => Some(refused.is_none()),
-                };
-                let position = refused.is_none().then(|| place.position().to_string());
-                self.hello(position, recovered).await?;
-                if let Some(reason) = refused {
-                    self.gap(reason, &place).await?;
-                }
-                return Ok(place.next);
-            }
-            if !self.greeted {
-                self.greeted = true;
-                self.hello(None, None).await?;
-            }
-            let reason = match self.log.borrow().reason {
-                "" => "kafka",
-                reason => reason,
-            };
-            // Also a sign of life, for whoever waits long: there is no place yet that a beat could name.
-            if said.is_none_or(|(before, at)| before != reason || at.elapsed() >= self.life.0.heartbeat) {
-                said = Some((reason, Instant::now()));
-                self.send(self.dress(&Frame::status(false, reason))).await?;
-            }
-            self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.0.heartbeat }).await?;
-        }
-    }
-
-    /// Whether a position is accepted. None: it can be neither accepted nor refused yet.
-    async fn judge(&self, asked: &Asked, came: Timestamp, connected: Instant) -> Option<(Place, Option<GapReason>)> {
-        let hub = self.shard.hub();
-        let beginning = hub.beginning()?;
-        let position = match asked {
-            Asked::Newcomer if self.greeted => return Some((hub.since(came)?, None)),
-            Asked::Newcomer => return Some((hub.here()?, None)),
-            Asked::Earliest => return Some((beginning, None)),
-            Asked::Malformed => return Some((beginning, Some(GapReason::Unknown))),
-            Asked::At(position) if position.epoch != beginning.epoch => {
-                return Some((beginning, Some(GapReason::Epoch)));
-            }
-            Asked::At(position) => position,
-        };
-        let here = hub.here()?;
-        let all_within = async {
-            for (partition, next) in position.next.iter().filter(|&(p, next)| next > here.next.get(p)) {
-                if !hub.reaches(partition, next, connected).await? {
-                    return Some(false);
-                }
-            }
-            Some(true)
-        };
-        if !tokio::time::timeout(WORD_OF_THE_LEADER, all_within).await.ok().flatten()? {
-            return Some((beginning, Some(GapReason::Unknown)));
-        }
-        if !beginning.next.within(&position.next) {
-            let mut place = beginning;
-            place.next.raise(&position.next);
-            return Some((place, Some(GapReason::Retention)));
-        }
-        Some((Place { next: position.next.clone(), ..beginning }, None))
     }
 
     /// Sends what was missed after `from`. Returns the place at which there is nothing more, with nothing in between.
@@ -304,19 +218,12 @@ impl Session {
         sent
     }
 
-    async fn hello(&mut self, position: Option<String>, recovered: Option<bool>) -> Result<(), Over> {
-        let settings = &self.life.0;
-        let retry = jittered(settings.retry);
-        let frame = hello::frame(&self.listener.viewer, position, recovered, settings.heartbeat, retry);
-        self.send(self.dress(&frame)).await
-    }
-
-    async fn gap(&mut self, reason: GapReason, place: &Place) -> Result<(), Over> {
+    pub(super) async fn gap(&mut self, reason: GapReason, place: &Place) -> Result<(), Over> {
         self.shard.metrics().gaps.with(reason.name()).inc();
         self.send(self.dress(&Frame::gap(reason, place.position().to_string()))).await
     }
 
-    fn dress(&self, frame: &Frame) -> Wire {
+    pub(super) fn dress(&self, frame: &Frame) -> Wire {
         self.listener.coat.dress(frame)
     }
 
@@ -331,7 +238,7 @@ impl Session {
     }
 
     /// Sends at the listener's pace; gives up on one that reads nothing.
-    async fn send(&mut self, wire: Wire) -> Result<(), Over> {
+    pub(super) async fn send(&mut self, wire: Wire) -> Result<(), Over> {
         loop {
             self.obey()?;
             match self.offer(wire.clone()) {
@@ -361,7 +268,7 @@ impl Session {
         }
     }
 
-    async fn wait_for_the_log(&mut self, at_most: Duration) -> Result<(), Over> {
+    pub(super) async fn wait_for_the_log(&mut self, at_most: Duration) -> Result<(), Over> {
         let control = Rc::clone(&self.listener.control);
         tokio::select! {
             _ = self.log.changed() => {}
