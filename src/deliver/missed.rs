@@ -28,13 +28,15 @@ impl Missed for Hub {
         match self.scan(life, from, budget, wanted) {
             Ok(Scan::Found { items, through }) => Some(Step::Page { items, through }),
             Ok(Scan::End { at }) => Some(Step::End { at }),
-            Ok(Scan::TooOld { start }) => {
-                let mut goes_on = self.here()?;
-                goes_on.next = start;
-                goes_on.next.raise(from);
-                Some(Step::Gap { reason: GapReason::Retention, goes_on })
+            // `scan` has told of what is too old as a gap.
+            Ok(Scan::TooOld { .. }) => None,
+            Err((reason, place)) => {
+                let mut goes_on = place?;
+                if goes_on.life == life {
+                    goes_on.next.raise(from);
+                }
+                Some(Step::Gap { reason, goes_on })
             }
-            Err((reason, place)) => Some(Step::Gap { reason, goes_on: place? }),
         }
     }
 }

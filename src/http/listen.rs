@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State, response::Response};
-use http::{HeaderValue, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 
 use super::{Doors, extract, problem::Problem, recheck::Watched};
 use crate::{
@@ -31,6 +31,10 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
         }
         Err(Refused::Unavailable) => return Err(Problem::AccountsUnavailable),
     };
+    // Whoever asks for the head alone shall have it, and no seat.
+    if parts.method == Method::HEAD {
+        return Ok(events(Body::empty()));
+    }
     let (id, shard) = doors.streams.place();
     let tell_gone = shard.clone();
     let gone = move || {
@@ -67,7 +71,11 @@ fn farewell(doors: &Doors, goodbye: Goodbye) -> Response {
 }
 
 fn stream(body: QueueBody) -> Response {
-    let mut response = Response::new(Body::new(body));
+    events(Body::new(body))
+}
+
+fn events(body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

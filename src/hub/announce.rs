@@ -192,7 +192,7 @@ impl Hub {
         Some(Place { next: order.memory.since(when), ..order.here()? })
     }
 
-    /// What somebody at `from` missed. `Err` names why the life in which `from` meant something is over.
+    /// What somebody at `from` missed. `Err`: why that is not to be had, and where what can be had begins.
     pub fn scan(
         &self,
         life: u64,
@@ -204,7 +204,12 @@ impl Hub {
         if order.life != life {
             return Err((order.began, order.here().map(|here| Place { next: order.memory.start().clone(), ..here })));
         }
-        Ok(order.memory.scan(from, page, wanted))
+        match order.memory.scan(from, page, wanted) {
+            Scan::TooOld { start } => {
+                Err((GapReason::Retention, order.here().map(|here| Place { next: start, ..here })))
+            }
+            scan => Ok(scan),
+        }
     }
 
     /// Takes the next number. Without shards nobody listens, and nothing is lost: memory has it.

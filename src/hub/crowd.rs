@@ -43,18 +43,22 @@ pub struct Crowd {
     index: Index,
     /// Who has a place of its own.
     ahead: Vec<Key>,
+    /// The life of the log that the shard is in; a listener may be admitted from a later one.
+    life: u64,
     metrics: Metrics,
 }
 
 impl Crowd {
     #[must_use]
     pub fn new(metrics: Metrics) -> Crowd {
-        Crowd { live: Slab::new(), index: Index::default(), ahead: Vec::new(), metrics }
+        Crowd { live: Slab::new(), index: Index::default(), ahead: Vec::new(), life: 0, metrics }
     }
 
     /// Makes a listener live that has everything before `at`, which is where its shard is or ahead of it.
     pub fn admit(&mut self, listener: Listener, at: Vector, here: &Vector) {
-        let ahead = (!at.within(here)).then(|| Box::new(at));
+        // A shard that has yet to come to this life of the log is behind, whatever its numbers say.
+        let behind = listener.life != self.life || !at.within(here);
+        let ahead = behind.then(|| Box::new(at));
         let (viewer, sight, control) = (listener.viewer.clone(), listener.sight, listener.control.clone());
         let stands_ahead = ahead.is_some();
         let key = self.live.insert(Live { listener, ahead, seen: 0 });
@@ -83,7 +87,7 @@ impl Crowd {
         for (sight, keys) in self.index.candidates(&notification.audience) {
             for &key in keys {
                 let Some(live) = self.live.get_mut(key) else { continue };
-                if live.seen == n || !concerns(live, notification, record) {
+                if live.seen == n || live.listener.life != self.life || !concerns(live, notification, record) {
                     continue;
                 }
                 live.seen = n;
@@ -120,8 +124,9 @@ impl Crowd {
 
     /// Whoever stood ahead and is now where the shard is needs no place of its own any more.
     pub fn came_by(&mut self, here: &Vector) {
-        let live = &mut self.live;
+        let (live, life) = (&mut self.live, self.life);
         self.ahead.retain(|&key| match live.get_mut(key) {
+            Some(one) if one.listener.life != life => true,
             Some(one) if one.ahead.as_ref().is_some_and(|ahead| !ahead.within(here)) => true,
             Some(one) => {
                 one.ahead = None;
@@ -156,8 +161,14 @@ impl Crowd {
         self.live.iter().filter_map(|(key, live)| stuck(live).then_some(key)).collect()
     }
 
+    /// The life of the log that announcements are about from here on.
+    pub fn enter(&mut self, life: u64) {
+        self.life = life;
+    }
+
     /// Another life of the log: places of before mean nothing any more, and everybody who has one is told.
     pub fn begin_life(&mut self, reason: GapReason, place: &Place) -> Left {
+        self.enter(place.life);
         let mut of_before = Vec::new();
         for (key, live) in &mut self.live {
             if live.listener.life != place.life {
@@ -236,8 +247,11 @@ impl Crowd {
         for &key in full {
             if let Some((listener, ahead)) = self.remove(key) {
                 let mut place = at.clone();
-                if let Some(ahead) = ahead {
-                    place.raise(&ahead);
+                match ahead {
+                    // In another life of the log `at` means nothing to it.
+                    Some(ahead) if listener.life != self.life => place = *ahead,
+                    Some(ahead) => place.raise(&ahead),
+                    None => {}
                 }
                 left.too_slow.push((listener, place));
             }

@@ -83,7 +83,8 @@ impl Shard {
     async fn run(number: usize, hub: Hub, plan: Plan, mut inbox: mpsc::Receiver<Command>) {
         let (mut sink, n, here) = hub.subscribe();
         let mut log = hub.state();
-        let crowd = Crowd::new(plan.metrics.clone());
+        let mut crowd = Crowd::new(plan.metrics.clone());
+        crowd.enter(here.as_ref().map_or(0, |place| place.life));
         let state = RefCell::new(State { n, here, crowd, everybody: HashMap::new(), drain: None });
         let log_now = *log.borrow_and_update();
         let tick = plan.heartbeat / u32::try_from(TICKS_PER_HEARTBEAT).unwrap_or(1);
@@ -161,8 +162,10 @@ impl Shard {
             let mut state = self.state.borrow_mut();
             let at = state.here.take().map(|place| place.next).unwrap_or_default();
             state.n = n;
+            let left = state.crowd.empty(&at);
+            state.crowd.enter(here.as_ref().map_or(0, |place| place.life));
             state.here = here;
-            state.crowd.empty(&at)
+            left
         };
         self.part_with(left);
     }

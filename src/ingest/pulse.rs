@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Broken, LogIs, Next, Refill,
     client::Consumer,
-    reader::{Order, Seen},
+    reader::{Break, Order, Seen},
 };
 use crate::{
     notification::{Epoch, Vector},
@@ -44,7 +44,6 @@ type Watermarks = Vec<(u64, u64)>;
 
 /// A log that was found.
 struct Known {
-    epoch: Epoch,
     partitions: usize,
     /// The ends when it was found; memory is filled once they are reached.
     need: Option<Vector>,
@@ -124,12 +123,20 @@ impl Pulse {
                 let partitions = self.partitions()?;
                 return self.begin(partitions);
             }
+            // A log that is not being read yet has reached nothing.
+            if !self.seen.assigned(known.assignment) {
+                return Ok(FILLING);
+            }
             let position = self.next.position();
             let reached = |(p, need)| position.get(p) >= need || self.seen.at_end(p, known.assignment);
             if !known.need.as_ref().is_none_or(|need| need.iter().all(reached)) {
                 if known.ends_asked.elapsed() > HEALTHY {
                     known.ends_asked = Instant::now();
-                    self.partitions()?;
+                    let before = known.partitions;
+                    let partitions = self.partitions()?;
+                    if partitions < before {
+                        return self.begin(partitions);
+                    }
                 }
                 return Ok(FILLING);
             }
@@ -187,11 +194,9 @@ impl Pulse {
         let need = Vector::new(watermarks.iter().map(|&(_, high)| high).collect());
         // First of all: from here on no position can be judged until memory is filled.
         self.say(LogIs::Unknown(FILLING_REASON));
-        self.next.begins(epoch, Vector::new(start.clone()));
         let number = self.known.as_ref().map_or(0, |known| known.assignment) + 1;
-        self.order(Order::Assign { epoch, number, from: start.into_iter().enumerate().collect() });
+        self.order(Order::Begin { epoch, number, from: Vector::new(start) });
         self.known = Some(Known {
-            epoch,
             partitions,
             ends: need.clone(),
             need: Some(need),
@@ -245,35 +250,33 @@ impl Pulse {
         let Some(known) = &mut self.known else { return Ok(()) };
         known.ends_asked = Instant::now();
         let mut shorter = Vec::new();
-        let (mut at_end, mut goes_on, mut broken) = (true, position.clone(), None);
+        let (mut at_end, mut goes_on, mut reason) = (true, Vec::new(), None);
         for (partition, &(low, high)) in watermarks.iter().enumerate() {
             let next = position.get(partition);
             if next > high {
                 shorter.push(partition);
                 if known.shorter.contains(&partition) || out_of_range {
-                    goes_on.set(partition, high);
-                    broken = Some(Broken::Truncated);
+                    goes_on.push((partition, high));
+                    reason = Some(Broken::Truncated);
                 }
             } else if next < low && out_of_range {
-                goes_on.set(partition, low);
-                broken = broken.or(Some(Broken::Retention));
+                goes_on.push((partition, low));
+                reason = reason.or(Some(Broken::Retention));
             }
             // A log may end in a hole (control records, aborted ones): then only the client can tell that it is done.
             at_end &= next >= known.ends.get(partition).min(high) || self.seen.at_end(partition, known.assignment);
         }
         known.shorter = shorter;
-        let epoch = known.epoch;
-        if let Some(reason) = broken {
+        if let Some(reason) = reason {
             tracing::warn!(?reason, "the log is not what it was: listeners are told of a gap");
-            self.next.breaks(reason, goes_on.clone());
         }
-        if broken.is_some() || out_of_range || !known.assigned_after_outage {
+        if reason.is_some() || out_of_range || !known.assigned_after_outage {
             known.assignment += 1;
             known.assigned_after_outage = true;
             known.ends = Vector::new(watermarks.iter().map(|&(_, high)| high).collect());
-            let from = (0..partitions).map(|p| (p, goes_on.get(p))).collect();
+            let broken = reason.map(|reason| Break { reason, goes_on });
             let number = known.assignment;
-            self.order(Order::Assign { epoch, number, from });
+            self.order(Order::Again { number, partitions, broken });
         } else if at_end && !known.live {
             known.live = true;
             self.say(LogIs::Live);

@@ -20,9 +20,9 @@ use rdkafka::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Decoder, Incoming, Next, RawRecord, Reason, Rejected, client::Consumer, rejected};
+use super::{Broken, Decoder, Incoming, Next, RawRecord, Reason, Rejected, client::Consumer, rejected};
 use crate::{
-    notification::{Coordinates, Epoch, Unreadable},
+    notification::{Coordinates, Epoch, Unreadable, Vector},
     telemetry::Metrics,
 };
 
@@ -31,12 +31,21 @@ const POLL: Duration = Duration::from_millis(100);
 
 type Header<'a> = (&'a str, Option<&'a [u8]>);
 
-/// What the pulse asks of the reader.
+/// What the pulse asks of the reader. The reader tells the next step of it, for it alone knows when the last record of
+/// the assignment before has been handed on.
 pub enum Order {
-    /// Read exactly these partitions from these offsets.
-    Assign { epoch: Epoch, number: u64, from: Vec<(usize, u64)> },
+    /// A log begins: read every partition from there.
+    Begin { epoch: Epoch, number: u64, from: Vector },
+    /// Read so many partitions anew from where we are, but for those that are not what they were.
+    Again { number: u64, partitions: usize, broken: Option<Break> },
     /// Read these as well: the topic has grown.
     Add(Vec<(usize, u64)>),
+}
+
+/// Partitions that go on elsewhere, and why.
+pub struct Break {
+    pub reason: Broken,
+    pub goes_on: Vec<(usize, u64)>,
 }
 
 /// What the reader has seen, for the pulse to judge.
@@ -56,6 +65,11 @@ struct State {
 impl Seen {
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether that assignment is the one that is being read.
+    pub fn assigned(&self, assignment: u64) -> bool {
+        self.with(|state| state.assignment == assignment)
     }
 
     /// The partition's end was reached, since that assignment and after its last record.
@@ -91,13 +105,18 @@ impl Reader {
         let mut epoch = Epoch(0);
         while !self.stop.is_cancelled() {
             match self.inbox.try_recv() {
-                Ok(Order::Assign { epoch: of, number, from }) => {
+                Ok(Order::Begin { epoch: of, number, from }) => {
                     epoch = of;
-                    self.assign(&from, Consumer::assign);
-                    self.seen.with(|state| {
-                        state.at_end.clear();
-                        state.assignment = number;
-                    });
+                    self.next.begins(epoch, from.clone());
+                    self.assign_all(number, from.partitions());
+                }
+                Ok(Order::Again { number, partitions, broken }) => {
+                    if let Some(Break { reason, goes_on }) = broken {
+                        let mut position = self.next.position();
+                        goes_on.iter().for_each(|&(partition, next)| position.set(partition, next));
+                        self.next.breaks(reason, position);
+                    }
+                    self.assign_all(number, partitions);
                 }
                 Ok(Order::Add(from)) => self.assign(&from, Consumer::incremental_assign),
                 Err(TryRecvError::Empty) => {}
@@ -110,6 +129,17 @@ impl Reader {
                 None => {}
             }
         }
+    }
+
+    /// From where the next step stands; what the assignment before still had in its queues is void.
+    fn assign_all(&self, number: u64, partitions: usize) {
+        let position = self.next.position();
+        let from: Vec<(usize, u64)> = (0..partitions).map(|partition| (partition, position.get(partition))).collect();
+        self.assign(&from, Consumer::assign);
+        self.seen.with(|state| {
+            state.at_end.clear();
+            state.assignment = number;
+        });
     }
 
     fn assign(&self, from: &[(usize, u64)], how: fn(&Consumer, &TopicPartitionList) -> Result<(), KafkaError>) {

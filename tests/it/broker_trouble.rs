@@ -1,6 +1,8 @@
 //! Kafka away, late, growing, shrinking: the server stays, says how it is, and heals without a restart.
 
-use crate::harness::{Accounts, Kafka, Listener, PATIENCE, Publisher, Server, accounts::token, kafka::TOPIC, until};
+use crate::harness::{
+    Accounts, Kafka, Listener, PATIENCE, Publisher, Server, accounts::token, kafka::TOPIC, sse::Stream, until,
+};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
@@ -186,4 +188,24 @@ async fn positions_that_cannot_be() {
     let mut fewer = Listener::open(server.address, &operator, Some(&at(vec![]))).await;
     fewer.live().await;
     assert_eq!((fewer.story.gaps.len(), fewer.story.titles()), (0, vec!["one"]));
+}
+
+/// "Production runs nothing in `demo/`": with real brokers and accounts there is no embedded broker, no demo account.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_real_brokers_nothing_of_the_demo_runs() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let files: Vec<_> = std::fs::read_dir(&server.data).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["lock"], "the embedded broker keeps its log in the data folder");
+    let refused =
+        Stream::get(server.address, "/notifications", &[("Authorization", "Bearer demo-70001")]).await.unwrap();
+    assert_eq!(refused.status, 401, "a token of the demo opens nothing");
+    assert!(!server.stdout.lock().unwrap().contains("demo"), "{}", server.stdout.lock().unwrap());
+    // The head alone is no stream and takes no seat.
+    let bearer = format!("Bearer {}", token(1, &[7], None, false));
+    let request =
+        format!("HEAD /notifications HTTP/1.1\r\nHost: {}\r\nAuthorization: {bearer}\r\n\r\n", server.address);
+    let head = Stream::raw(server.address, &request).await.unwrap();
+    assert_eq!(head.status, 200);
+    assert_eq!(server.metric("allim_streams_opened_total").await, 0.0);
 }

@@ -215,8 +215,9 @@ async fn a_thousand_connects_of_a_cold_token_are_one_question() {
     };
     assert_eq!(asked, 1);
     // Nine hundred and ninety of them were too many; each was told so, the ten that stay were not.
+    let replaced = "allim_streams_ended_total{reason=\"replaced\"}";
+    until("nobody is on the way", async || server.metric(replaced).await == 990.0).await;
     until("ten streams", async || server.metric("allim_streams").await == 10.0).await;
-    assert_eq!(server.metric("allim_streams_ended_total{reason=\"replaced\"}").await, 990.0);
     Publisher::new(kafka.address).tell("operator:4711", "k", "who is left").await;
     let (mut replaced, mut left) = (0, 0);
     for stream in streams {
