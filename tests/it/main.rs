@@ -6,6 +6,7 @@ mod bad_records;
 mod broker;
 mod broker_trouble;
 mod catching_up;
+mod doors;
 mod first_run;
 mod harness;
 mod identity;
