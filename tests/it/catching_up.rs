@@ -277,3 +277,26 @@ async fn memory_is_refilled_by_time() {
     listener.hears("newer").await;
     assert!(listener.story.titles().iter().all(|title| title.starts_with("new")), "{:?}", listener.story.titles());
 }
+
+/// Fifty operators who see the same share one rendering a shard.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_many_see_is_made_once() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[("ALLIM_HUB_SHARDS", "2")]).await;
+    let publisher = Publisher::new(kafka.address);
+    let mut listeners = Vec::new();
+    for admin in 1..=50 {
+        let mut listener = Listener::open(server.address, &token(admin, &[7], None, false), None).await;
+        listener.live().await;
+        listeners.push(listener);
+    }
+    for i in 0..10 {
+        publisher.tell("mall:7,everyone", "mall:7", &format!("event {i}")).await;
+    }
+    for listener in &mut listeners {
+        listener.hears("event 9").await;
+        listener.story.check(&publisher.sent(), |_| true);
+    }
+    assert_eq!(server.metric(r#"allim_frames_total{kind="notification"}"#).await, 500.0);
+    assert_eq!(server.metric("allim_frames_encoded_total").await, 20.0, "ten events, two shards");
+}
