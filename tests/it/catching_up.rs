@@ -159,6 +159,38 @@ async fn listeners_hop_between_two_nodes_of_which_one_is_behind() {
     assert!(heard > 5_000 && connects > 500, "{heard} heard, {connects} connects");
 }
 
+/// A broker that comes and goes while everybody is cut and events never stop: what was accepted arrives, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_restarts_again_and_again_costs_nobody_anything() {
+    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Arc::new(Publisher::new(kafka.address));
+    let crowd = crowd(20, 6, &[server.address], &publisher);
+    until("everybody came", async || server.metric("allim_streams").await > 10.0).await;
+    let (calm, storm) = watch::channel(true);
+    let publishing = tokio::spawn({
+        let publisher = Arc::clone(&publisher);
+        async move {
+            let mut i = 0;
+            while *storm.borrow() {
+                let (audience, key) = audience(i);
+                publisher.tell(&audience, &key, &format!("event {i}")).await;
+                i += 1;
+            }
+        }
+    });
+    for round in 1..=10 {
+        kafka.go_away().await;
+        kafka.come_back().await;
+        let so_far = publisher.sent().len();
+        until(&format!("round {round} goes on"), async || publisher.sent().len() > so_far + 30).await;
+    }
+    calm.send_replace(false);
+    publishing.await.expect("everything is accepted in the end");
+    let (heard, connects) = crowd.check().await;
+    assert!(heard > 1_000 && connects > 40, "{heard} heard, {connects} connects");
+}
+
 /// A mall where nothing happens, beside one where so much happens that memory passes the quiet one's first position.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_listener_is_moved_along_by_beats() {

@@ -33,6 +33,8 @@ impl Publisher {
     pub fn new(broker: SocketAddr) -> Publisher {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", broker.to_string())
+            // What a broker took before it went away is not taken again when it is back.
+            .set("enable.idempotence", "true")
             .set("linger.ms", "0")
             .set("allow.auto.create.topics", "false")
             .set("message.max.bytes", "15000000")
