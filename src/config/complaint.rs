@@ -48,6 +48,16 @@ pub fn shown(value: &str, secret: bool) -> String {
     format!("{masked:?}")
 }
 
+/// The same for what TOML has already written in one line and with its own quotes: a number, a list.
+#[must_use]
+pub fn shown_as_written(value: &str) -> String {
+    let masked = mask(value);
+    if masked.chars().count() <= LONGEST_SHOWN {
+        return masked;
+    }
+    masked.chars().take(LONGEST_SHOWN).chain(" and more".chars()).collect()
+}
+
 /// `scheme://user:password@host?password=…` without what may be secret in it. Works on text, since what is no address
 /// may hold a password too.
 fn mask(value: &str) -> String {
@@ -123,6 +133,8 @@ mod tests {
         assert_eq!(shown("two\nlines", false), r#""two\nlines""#);
         assert_eq!(shown("a long secret", true), "13 characters, not shown");
         assert!(shown(&"x".repeat(500), false).len() < 100);
+        assert_eq!(shown_as_written(r#"["a:1", "b:2"]"#), r#"["a:1", "b:2"]"#);
+        assert!(shown_as_written(&"x".repeat(500)).len() < 100);
     }
 
     #[test]

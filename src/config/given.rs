@@ -9,7 +9,7 @@ use std::{
 use toml::{Table, Value};
 
 use super::{
-    complaint::{self, Complaint, Complaints, shown},
+    complaint::{self, Complaint, Complaints, shown, shown_as_written},
     table::{self, SETTINGS, Setting},
 };
 
@@ -203,7 +203,7 @@ impl Reader {
             let value = match &given.value {
                 _ if secret => "(not shown)".to_owned(),
                 Value::String(text) => shown(text, false),
-                other => shown(&other.to_string(), false).trim_matches('"').to_owned(),
+                other => shown_as_written(&other.to_string()),
             };
             Origin { key, value, name: given.name.clone() }
         };
