@@ -117,15 +117,15 @@ impl Pulse {
 
     /// One look. An error is the reason why the log cannot be followed.
     fn look(&mut self) -> Result<Duration, &'static str> {
+        // Until the reader has taken up the last assignment, the position is one of before, and says nothing.
+        if self.known.as_ref().is_some_and(|known| !self.seen.assigned(known.assignment)) {
+            return Ok(FILLING);
+        }
         if let Some(known) = self.known.as_mut().filter(|known| known.need.is_some()) {
             // The place to refill from is gone, and the client reads on nowhere: find another one.
             if self.seen.take_out_of_range() {
                 let partitions = self.partitions()?;
                 return self.begin(partitions);
-            }
-            // A log that is not being read yet has reached nothing.
-            if !self.seen.assigned(known.assignment) {
-                return Ok(FILLING);
             }
             let position = self.next.position();
             let reached = |(p, need)| position.get(p) >= need || self.seen.at_end(p, known.assignment);
