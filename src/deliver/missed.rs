@@ -28,8 +28,6 @@ impl Missed for Hub {
         match self.scan(life, from, budget, wanted) {
             Ok(Scan::Found { items, through }) => Some(Step::Page { items, through }),
             Ok(Scan::End { at }) => Some(Step::End { at }),
-            // `scan` has told of what is too old as a gap.
-            Ok(Scan::TooOld { .. }) => None,
             Err((reason, place)) => {
                 let mut goes_on = place?;
                 if goes_on.life == life {

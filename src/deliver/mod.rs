@@ -32,7 +32,7 @@ pub use queue::{QueueBody, queue};
 
 use crate::{
     hub::{Coat, Command, Hub, ListenerId, Outlet, Plan, Shard, ShardHandle},
-    notification::{Catalogue, Lang, Sight, Viewer},
+    notification::{Catalogue, Lang, Viewer},
     telemetry::Metrics,
 };
 
@@ -185,8 +185,4 @@ impl Streams {
     pub fn count(&self) -> usize {
         self.0.attendance.count()
     }
-}
-
-fn sight(arrival: &Arrival) -> Sight {
-    Sight::of(&arrival.viewer, arrival.lang)
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     hub::{Control, Detour, Frame, GapReason, Item, Listener, LogState, Offer, Page, Place, Shard, Turn, Wire},
-    notification::{Notification, Position, Vector},
+    notification::{Notification, Position, Sight, Vector},
 };
 
 /// One look at what was missed: enough to fill an outlet, little enough to hold no lock and no memory for long.
@@ -41,7 +41,7 @@ impl Life {
 
     /// Begins a listener's life on its shard.
     pub fn begin(&self, shard: &Rc<Shard>, arrival: Arrival, seat: Seat, came: Timestamp, connected: Instant) {
-        let sight = super::sight(&arrival);
+        let sight = Sight::of(&arrival.viewer, arrival.lang);
         let listener = Listener {
             id: arrival.id,
             viewer: arrival.viewer,
@@ -53,12 +53,12 @@ impl Life {
             guard: Box::new((seat, arrival.guard)),
         };
         shard.arrived(&listener);
-        let session = self.session(shard, listener);
+        let mut session = self.session(shard, listener);
         let asked = arrival.asked;
-        tokio::task::spawn_local(session.live(move |mut session| async move {
+        tokio::task::spawn_local(async move {
             let start = session.decide(&asked, came, connected).await;
-            (session, start)
-        }));
+            session.live(start).await;
+        });
     }
 
     fn session(&self, shard: &Rc<Shard>, listener: Listener) -> Session {
@@ -76,7 +76,7 @@ impl Life {
 impl Detour for Life {
     fn take(&self, shard: &Rc<Shard>, listener: Listener, at: Vector) {
         let session = self.session(shard, listener);
-        tokio::task::spawn_local(session.live(|session| async move { (session, Ok(at)) }));
+        tokio::task::spawn_local(session.live(Ok(at)));
     }
 
     fn too_slow(&self) -> (Frame, &'static str) {
@@ -101,17 +101,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Finds out where to begin, catches up from there, and hands the listener to its shard, or ends it.
-    async fn live<F>(self, begin: impl FnOnce(Session) -> F)
-    where
-        F: Future<Output = (Session, Result<Vector, Over>)>,
-    {
-        let (mut session, start) = begin(self).await;
+    /// Catches up from where the stream begins, and hands the listener to its shard, or ends it.
+    async fn live(mut self, start: Result<Vector, Over>) {
         let caught_up = match start {
-            Ok(from) => session.catch_up(from).await,
+            Ok(from) => self.catch_up(from).await,
             Err(over) => Err(over),
         };
-        let Session { shard, listener, .. } = session;
+        let Session { shard, listener, .. } = self;
         match caught_up {
             Ok(at) => shard.admit(listener, at),
             Err(Over::Gone) => shard.end(listener, None, "gone"),

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State, response::Response};
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderValue, Method, header, request::Parts};
 
 use super::{Doors, extract, problem::Problem, recheck::Watched};
 use crate::{
     deliver::{Arrival, Goodbye, QueueBody, queue, sse::SSE},
     hub::{Coat, Command, Outlet},
     identity::Refused,
-    notification::Viewer,
 };
 
 /// Opens a stream.
@@ -76,16 +75,10 @@ fn stream(body: QueueBody) -> Response {
 
 fn events(body: Body) -> Response {
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     // No cache may keep it, no proxy may compress or collect it.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
-}
-
-/// Whether other rights than before are worth a word to the stream.
-pub fn differs(before: &Viewer, now: &Viewer) -> bool {
-    (before.malls(), before.partner, before.sees_personal) != (now.malls(), now.partner, now.sees_personal)
 }

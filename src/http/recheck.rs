@@ -9,7 +9,6 @@ use std::{
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::listen::differs;
 use crate::{
     deliver::{Goodbye, Streams},
     hub::{ListenerId, ShardHandle},
@@ -125,4 +124,9 @@ impl Recheck {
             Err(Refused::Unavailable) => {}
         }
     }
+}
+
+/// Whether other rights than before are worth a word to the stream.
+fn differs(before: &Viewer, now: &Viewer) -> bool {
+    (before.malls(), before.partner, before.sees_personal) != (now.malls(), now.partner, now.sees_personal)
 }

@@ -204,12 +204,8 @@ impl Hub {
         if order.life != life {
             return Err((order.began, order.here().map(|here| Place { next: order.memory.start().clone(), ..here })));
         }
-        match order.memory.scan(from, page, wanted) {
-            Scan::TooOld { start } => {
-                Err((GapReason::Retention, order.here().map(|here| Place { next: start, ..here })))
-            }
-            scan => Ok(scan),
-        }
+        let too_old = |start| (GapReason::Retention, order.here().map(|here| Place { next: start, ..here }));
+        order.memory.scan(from, page, wanted).map_err(too_old)
     }
 
     /// Takes the next number. Without shards nobody listens, and nothing is lost: memory has it.

@@ -10,6 +10,7 @@ use super::{
     command::Command,
     crowd::Left,
     frame::Frame,
+    index::Key,
     listener::{Listener, ListenerId},
     shard::Shard,
 };
@@ -54,6 +55,14 @@ impl Shard {
         self.state.borrow_mut().everybody.remove(&listener.id);
     }
 
+    /// The end of a listener that is live.
+    pub(super) fn end_live(&self, key: Key, bye: Option<Frame>, reason: &'static str) {
+        let removed = self.state.borrow_mut().crowd.remove(key);
+        if let Some((listener, _)) = removed {
+            self.end(listener, bye, reason);
+        }
+    }
+
     /// Lets as many leave as the time that is left asks for.
     pub(super) fn drain_step(self: &Rc<Shard>) {
         let leaving: Vec<ListenerId> = {
@@ -83,9 +92,8 @@ impl Shard {
                 let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
                 control.gone.set(true);
                 control.wake();
-                let removed = control.live_at.get().and_then(|key| self.state.borrow_mut().crowd.remove(key));
-                if let Some((listener, _)) = removed {
-                    self.end(listener, None, "gone");
+                if let Some(key) = control.live_at.get() {
+                    self.end_live(key, None, "gone");
                 }
             }
             Command::Drain(window) => {
@@ -114,12 +122,7 @@ impl Shard {
     fn say_goodbye(self: &Rc<Shard>, id: ListenerId, bye: Frame, reason: &'static str) {
         let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
         match control.live_at.get() {
-            Some(key) => {
-                let removed = self.state.borrow_mut().crowd.remove(key);
-                if let Some((listener, _)) = removed {
-                    self.end(listener, Some(bye), reason);
-                }
-            }
+            Some(key) => self.end_live(key, Some(bye), reason),
             None => {
                 *control.bye.borrow_mut() = Some((bye, reason));
                 control.wake();

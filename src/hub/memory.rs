@@ -57,8 +57,6 @@ pub enum Scan {
     Found { items: Vec<Item>, through: Vector },
     /// Nothing more: this is where memory ends.
     End { at: Vector },
-    /// Memory begins after the place asked for.
-    TooOld { start: Vector },
 }
 
 /// The ring of recent announcements.
@@ -194,15 +192,20 @@ impl Memory {
         at
     }
 
-    /// What comes after `from` and is wanted.
-    pub fn scan(&self, from: &Vector, page: Page, mut wanted: impl FnMut(&Notification) -> bool) -> Scan {
+    /// What comes after `from` and is wanted. `Err`: memory begins after `from`, there.
+    pub fn scan(
+        &self,
+        from: &Vector,
+        page: Page,
+        mut wanted: impl FnMut(&Notification) -> bool,
+    ) -> Result<Scan, Vector> {
         if !self.start.within(from) {
-            return Scan::TooOld { start: self.start.clone() };
+            return Err(self.start.clone());
         }
         let (index, mut through) = self.goes_on(from);
         through.raise(from);
         if index == self.entries.len() {
-            return Scan::End { at: through };
+            return Ok(Scan::End { at: through });
         }
         let (mut items, mut bytes) = (Vec::new(), 0);
         for entry in self.entries.range(index..).take(SCANNED_AT_MOST) {
@@ -219,7 +222,7 @@ impl Memory {
                 through.set(entry.partition, entry.offset + 1);
             }
         }
-        Scan::Found { items, through }
+        Ok(Scan::Found { items, through })
     }
 
     /// The first entry beyond `from`, as an index, with V before it. `from` is not below `start`.

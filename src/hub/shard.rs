@@ -37,6 +37,7 @@ use crate::{
 const AT_ONCE: usize = 64;
 /// A heartbeat is cut into so many ticks, so that not everybody's beat falls into one moment.
 const TICKS_PER_HEARTBEAT: usize = 15;
+
 /// How shards are made.
 #[derive(Clone)]
 pub struct Plan {
@@ -242,11 +243,8 @@ impl Shard {
         };
         self.part_with(left);
         for key in stuck {
-            let removed = self.state.borrow_mut().crowd.remove(key);
-            if let Some((listener, _)) = removed {
-                let (bye, reason) = self.plan.detour.too_slow();
-                self.end(listener, Some(bye), reason);
-            }
+            let (bye, reason) = self.plan.detour.too_slow();
+            self.end_live(key, Some(bye), reason);
         }
     }
 }
