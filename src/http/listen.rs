@@ -21,6 +21,7 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
         let window = doors.streams.settings().drain_window;
         return Ok(farewell(&doors, Goodbye::Restart { window }));
     }
+    let asked = doors.identity.now();
     let viewer = match doors.identity.who(&token).await {
         Ok(viewer) => viewer,
         Err(Refused::Unknown) => return Err(Problem::BadToken),
@@ -53,7 +54,10 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
         guard: Box::new(watched),
     };
     match doors.streams.open(arrival, &shard, progress) {
-        Ok(()) => Ok(stream(body)),
+        Ok(()) => {
+            doors.recheck.opened(id, asked);
+            Ok(stream(body))
+        }
         Err(_) if extract::wants_events(&parts.headers) => Ok(farewell(&doors, Goodbye::Overload)),
         Err(_) => Err(Problem::Overload),
     }
