@@ -12,12 +12,14 @@ use std::{
 
 use axum::{Json, Router, extract::State, http::HeaderMap, http::StatusCode, routing::get};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 #[derive(Default)]
 struct Inner {
     calls: AtomicU64,
     ill: AtomicBool,
     slow: Mutex<Duration>,
+    held: watch::Sender<bool>,
     /// Rights that differ from what the token says.
     changed: Mutex<HashMap<String, Option<Value>>>,
 }
@@ -86,6 +88,11 @@ impl Accounts {
         *self.inner.slow.lock().unwrap() = delay;
     }
 
+    /// From now on answers are decided and not told; false tells them all.
+    pub fn hold_answers(&self, hold: bool) {
+        self.inner.held.send_replace(hold);
+    }
+
     /// From now on this token has these rights; None: it opens nothing any more.
     pub fn change(&self, token: &str, answer: Option<Value>) {
         self.inner.changed.lock().unwrap().insert(token.to_owned(), answer);
@@ -102,5 +109,7 @@ async fn who(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Json
     let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or(header);
     let changed = inner.changed.lock().unwrap().get(token).cloned();
-    changed.unwrap_or_else(|| believe(token)).map(Json).ok_or(StatusCode::UNAUTHORIZED)
+    let answer = changed.unwrap_or_else(|| believe(token)).map(Json).ok_or(StatusCode::UNAUTHORIZED);
+    let _ = inner.held.subscribe().wait_for(|held| !held).await;
+    answer
 }

@@ -77,7 +77,24 @@ impl Publisher {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> (usize, u64) {
-        let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(TOPIC);
+        self.raw_to(TOPIC, key, value, headers).await
+    }
+
+    /// What the account service would say to every node.
+    pub async fn signal(&self, signal: &Value) {
+        let key = signal["adminNo"].to_string();
+        let topic = format!("{TOPIC}-signals");
+        self.raw_to(&topic, Some(&key), Some(signal.to_string().as_bytes()), &[]).await;
+    }
+
+    async fn raw_to(
+        &self,
+        topic: &str,
+        key: Option<&str>,
+        value: Option<&[u8]>,
+        headers: &[(&str, Option<&[u8]>)],
+    ) -> (usize, u64) {
+        let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(topic);
         record.key = key;
         record.payload = value;
         let all = OwnedHeaders::new();
