@@ -33,7 +33,7 @@ fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
 }
 
-async fn create_signals(kafka: &Kafka) {
+pub async fn create_signals(kafka: &Kafka) {
     let name = signals();
     let topic = NewTopic::new(&name, 2, TopicReplication::Fixed(1));
     admin(kafka).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();

@@ -26,6 +26,7 @@ use super::{
 
 const EPOCH: Epoch = Epoch(7);
 const SHARDS: usize = 2;
+pub const HEARTBEAT: Duration = Duration::from_millis(15);
 
 /// The log's leaders, as a node reaches them, or does not.
 struct Far {
@@ -65,7 +66,7 @@ impl Node {
         let away = Arc::new(AtomicBool::new(false));
         hub.ask(Arc::new(Far { log: Arc::clone(log), away: Arc::clone(&away) }));
         let settings = deliver::Settings {
-            heartbeat: Duration::from_millis(30),
+            heartbeat: HEARTBEAT,
             queue_frames,
             queue_bytes: 100_000,
             slow_after: Duration::from_secs(60),
@@ -100,8 +101,7 @@ impl Node {
             return None;
         }
         let next = self.hub.position().get(partition);
-        let found =
-            self.log.lock().unwrap().records[partition].range(next..).next().map(|(&offset, &malls)| (offset, malls));
+        let found = self.log.lock().unwrap().from(partition, next);
         if let Some((offset, malls)) = found {
             let audience: Vec<String> = numbers(malls).iter().map(|mall| format!("mall:{mall}")).collect();
             let title = format!("{partition}/{offset}");
@@ -161,7 +161,7 @@ impl Node {
     pub async fn settle(&self) {
         let awake = self.shards.iter().enumerate().filter(|(shard, _)| !self.asleep.contains_key(shard));
         for (_, shard) in awake {
-            for _ in 0..3 {
+            for _ in 0..6 {
                 let (done, is_done) = tokio::sync::oneshot::channel();
                 let word = move |_: &_| {
                     let _ = done.send(());

@@ -11,12 +11,13 @@ use std::{
 use allim::{
     deliver::{Arrival, Asked, Goodbye, QueueBody, queue, sse::SSE},
     hub::{Command, ListenerId, ShardHandle},
-    notification::{AdminNo, Epoch, MallNo, Position, Viewer},
+    notification::{AdminNo, MallNo, Viewer},
 };
 use http_body_util::BodyExt;
 
 use super::{
-    hub_node::Node,
+    check::Patience,
+    hub_node::{HEARTBEAT, Node},
     looked::Looked,
     plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
     reference::{Log, Reference},
@@ -47,7 +48,7 @@ pub struct World<'a> {
     nodes: [Node; 2],
     people: Vec<Person>,
     looked: &'a mut Looked,
-    patience: Duration,
+    patience: Patience,
 }
 
 fn viewer(admin: u64, malls: Malls) -> Arc<Viewer> {
@@ -65,18 +66,17 @@ impl Person {
         let (outlet, body, progress) = queue(settings.queue_frames, settings.queue_bytes, move || {
             let _ = gone.tell(Command::Gone(id));
         });
-        let position = |next: &_| Position { epoch: Epoch(7), next: Clone::clone(next) };
         let arrival = Arrival {
             id,
             viewer: viewer(admin, self.reference.malls()),
             lang: None,
             coat: &SSE,
             outlet: Box::new(outlet),
-            asked: self.reference.cursor().map_or(Asked::Newcomer, |next| Asked::At(position(next))),
+            asked: self.reference.cursor().map_or(Asked::Newcomer, |cursor| Asked::At(cursor.clone())),
             guard: Box::new(()),
         };
         node.streams.open(arrival, &shard, progress).expect("the shard is not overloaded");
-        self.reference.connects(admin, true);
+        self.reference.connects(admin, self.reference.newest());
         let in_force = Arc::new(AtomicUsize::new(self.reference.newest()));
         self.stream = Some(Stream { node: at, id, shard, body, text: Vec::new(), in_force });
         self.last_node = Some(at);
@@ -120,7 +120,7 @@ impl Person {
 
 impl World<'_> {
     /// Plays a plan to its end.
-    pub async fn play(plan: &Plan, looked: &mut Looked, patience: Duration) -> Result<(), String> {
+    pub async fn play(plan: &Plan, looked: &mut Looked, patience: Patience) -> Result<(), String> {
         let log = Arc::new(Mutex::new(Log::default()));
         let nodes = [0, 1].map(|n: usize| Node::start(&log, &plan.nodes[n], 0));
         let person = |&malls: &Malls| Person {
@@ -133,6 +133,10 @@ impl World<'_> {
         let mut world = World { plan, log, nodes, people, looked, patience };
         for step in plan.steps() {
             world.step(step).await?;
+            if !plan.rushed {
+                world.nodes[0].settle().await;
+                world.nodes[1].settle().await;
+            }
         }
         world.end().await
     }
@@ -148,8 +152,7 @@ impl World<'_> {
             }
             Step::Read { person, many } => {
                 for _ in 0..many {
-                    let patience = Duration::from_micros(300);
-                    if !self.people[person].read(&self.nodes, patience).await? {
+                    if !self.people[person].read(&self.nodes, self.patience.piece).await? {
                         break;
                     }
                 }
@@ -162,6 +165,7 @@ impl World<'_> {
             }
             Step::Wake { node } => self.nodes[node].wake(),
             Step::Settle { node } => self.nodes[node].settle().await,
+            Step::Linger => tokio::time::sleep(HEARTBEAT * 3 / 2).await,
             Step::Pause { node } => {
                 self.looked.times("pause", self.nodes[node].is_live().into());
                 self.nodes[node].pause();
@@ -177,7 +181,7 @@ impl World<'_> {
         let mut log = self.log.lock().unwrap();
         for _ in 0..many {
             let offset = log.ends().get(partition) + holes;
-            log.records[partition].insert(offset, malls);
+            log.add(format!("{partition}/{offset}"), (partition, offset), malls);
         }
         self.looked.times("publish", many as u64);
     }
@@ -257,7 +261,7 @@ impl World<'_> {
             (0..PARTITIONS).for_each(|partition| self.follow(node, partition, usize::MAX));
         }
         for i in 0..self.people.len() {
-            let give_up = Instant::now() + self.patience;
+            let give_up = Instant::now() + self.patience.end;
             loop {
                 if self.people[i].stream.is_none() {
                     self.come(i, i % 2);

@@ -10,13 +10,12 @@ mod hub_world;
 mod looked;
 mod plan;
 mod reference;
+mod server_world;
 
 use std::{cell::RefCell, time::Duration};
 
-use check::{Effort, hold};
-use hub_world::World;
+use check::{Effort, Patience, hold};
 use looked::Looked;
-use plan::{Make, Plan, Step::*};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -25,10 +24,16 @@ fn runtime() -> tokio::runtime::Runtime {
 #[test]
 fn over_hubs() {
     let (runtime, looked) = (runtime(), RefCell::new(Looked::default()));
-    let effort = Effort { worlds: 250, tries: 1_500, milliseconds: 60_000 };
-    hold(&effort, plan::over_hubs(), |plan, cutting| {
-        let patience = Duration::from_secs(if cutting.get() { 3 } else { 30 });
-        runtime.block_on(World::play(plan, &mut looked.borrow_mut(), patience))
+    let effort = Effort {
+        worlds: 250,
+        patience: Patience { piece: Duration::from_micros(300), end: Duration::from_secs(30) },
+        cutting: Patience { piece: Duration::from_millis(3), end: Duration::from_secs(3) },
+        tries: 3_000,
+        times: 3,
+        time: Duration::from_secs(60),
+    };
+    hold(&effort, plan::over_hubs(), |plan, patience| {
+        runtime.block_on(hub_world::World::play(plan, &mut looked.borrow_mut(), patience))
     });
     let looked = looked.into_inner();
     println!("over hubs: {looked}");
@@ -36,4 +41,25 @@ fn over_hubs() {
     looked.at_least(100, &steps);
     looked.at_least(20, &["true gaps"]);
     looked.at_least(8_000, &["heard"]);
+}
+
+#[test]
+fn over_servers() {
+    let (runtime, looked) = (runtime(), RefCell::new(Looked::default()));
+    let effort = Effort {
+        worlds: 14,
+        patience: Patience { piece: Duration::from_millis(10), end: Duration::from_secs(60) },
+        cutting: Patience { piece: Duration::from_millis(20), end: Duration::from_secs(10) },
+        tries: 40,
+        times: 1,
+        time: Duration::from_secs(240),
+    };
+    hold(&effort, plan::over_servers(), |plan, patience| {
+        runtime.block_on(server_world::World::play(plan, &mut looked.borrow_mut(), patience))
+    });
+    let looked = looked.into_inner();
+    println!("over servers: {looked}");
+    looked
+        .at_least(10, &["cut", "hop", "slow reader", "rights", "end heard", "pause", "broker away", "kill", "restart"]);
+    looked.at_least(2_000, &["heard"]);
 }

@@ -20,10 +20,21 @@ use crate::harness::sse::Event;
 /// What was published: of each partition the offsets, and whom they are for.
 #[derive(Default)]
 pub struct Log {
-    pub records: [BTreeMap<u64, Malls>; PARTITIONS],
+    records: [BTreeMap<u64, Malls>; PARTITIONS],
+    titles: HashMap<String, (usize, u64)>,
 }
 
 impl Log {
+    pub fn add(&mut self, title: String, record: (usize, u64), malls: Malls) {
+        self.records[record.0].insert(record.1, malls);
+        self.titles.insert(title, record);
+    }
+
+    /// The first record of a partition that is not before `next`.
+    pub fn from(&self, partition: usize, next: u64) -> Option<(u64, Malls)> {
+        self.records[partition].range(next..).next().map(|(&offset, &malls)| (offset, malls))
+    }
+
     pub fn ends(&self) -> Vector {
         let end = |records: &BTreeMap<u64, Malls>| records.last_key_value().map_or(0, |(offset, _)| offset + 1);
         Vector::new(self.records.iter().map(end).collect())
@@ -40,7 +51,7 @@ pub struct Reference {
     surely: HashMap<(usize, u64), usize>,
     /// A change was made of which its stream has not been told.
     untold: bool,
-    cursor: Option<Vector>,
+    cursor: Option<Position>,
     admin: u64,
     pub heard: usize,
     pub gaps: usize,
@@ -91,28 +102,32 @@ impl Reference {
         self.admin
     }
 
-    /// A new stream; `known`: its node knows the newest rights.
-    pub fn connects(&mut self, admin: u64, known: bool) {
+    /// A new stream, of a node that knows the rights of this number, or newer ones.
+    pub fn connects(&mut self, admin: u64, known: usize) {
         self.admin = admin;
         self.bye = None;
         self.surely.clear();
-        if known {
-            self.oldest = self.newest();
-            self.untold = false;
-        }
+        self.oldest = known;
+        self.untold = known < self.newest();
     }
 
-    /// Whether its stream has been told of the newest rights; of several at once it may be told in one word.
+    /// The number of the oldest rights that may still be in force on its stream.
+    pub fn known(&self) -> usize {
+        self.oldest
+    }
+
+    /// Whether its stream has been told of the newest rights. Of several changes at once it may be told in one word, and
+    /// of none that leaves everything as it was.
     pub fn is_told(&self) -> bool {
-        !self.untold || self.rights[self.oldest..].iter().all(|&malls| malls == self.malls())
+        !self.untold || self.rights[self.oldest] == self.malls()
     }
 
     pub fn has_passed_everything(&self) -> bool {
         let ends = self.log.lock().unwrap().ends();
-        self.cursor.as_ref().is_some_and(|cursor| ends.within(cursor))
+        self.cursor.as_ref().is_some_and(|cursor| ends.within(&cursor.next))
     }
 
-    pub fn cursor(&self) -> Option<&Vector> {
+    pub fn cursor(&self) -> Option<&Position> {
         self.cursor.as_ref()
     }
 
@@ -122,7 +137,6 @@ impl Reference {
             return Err(format!("{event:?} after the goodbye {reason}"));
         }
         let id = event.id.as_ref().map(|id| Position::decode(id).map_err(|e| format!("{e}: {id}"))).transpose()?;
-        let id = id.map(|position| position.next);
         match (event.name.as_str(), id) {
             ("hello", id) => self.hello(&event.json(), id),
             ("message", Some(id)) => self.hears(&event.json(), id),
@@ -138,13 +152,13 @@ impl Reference {
     }
 
     /// The scope tells which rights the node knows; the position is the one that was brought.
-    fn hello(&mut self, hello: &serde_json::Value, id: Option<Vector>) -> Result<(), String> {
+    fn hello(&mut self, hello: &serde_json::Value, id: Option<Position>) -> Result<(), String> {
         let told = hello["scope"].as_str().unwrap_or_default();
         let known = (self.oldest..self.rights.len()).find(|&i| scope(self.admin, self.rights[i]) == told);
         self.oldest = known.ok_or_else(|| format!("a hello with rights that nobody has: {hello}"))?;
         self.untold = self.oldest < self.newest();
         match (&self.cursor, &id) {
-            (Some(cursor), Some(id)) if cursor.within(id) && id.within(cursor) => {}
+            (Some(cursor), Some(id)) if cursor.epoch == id.epoch && cursor.next == id.next => {}
             (Some(cursor), Some(id)) => return Err(format!("hello says {id:?} to somebody at {cursor:?}")),
             (None, Some(_)) => self.cursor = id,
             (_, None) => {}
@@ -152,19 +166,20 @@ impl Reference {
         Ok(())
     }
 
-    fn hears(&mut self, notification: &serde_json::Value, id: Vector) -> Result<(), String> {
+    fn hears(&mut self, notification: &serde_json::Value, id: Position) -> Result<(), String> {
         let title = notification["title"].as_str().unwrap_or_default();
-        let (partition, offset) = title.split_once('/').ok_or_else(|| format!("who wrote {title:?}?"))?;
-        let record: (usize, u64) = (partition.parse().unwrap(), offset.parse().unwrap());
+        let (record, malls) = {
+            let log = self.log.lock().unwrap();
+            let record = *log.titles.get(title).ok_or_else(|| format!("nobody published {title:?}"))?;
+            (record, log.records[record.0][&record.1])
+        };
         let Some(cursor) = &self.cursor else { return Err(format!("{title} before any place")) };
-        if record.1 < cursor.get(record.0) {
+        if record.1 < cursor.next.get(record.0) {
             return Err(format!("{title} is a repeat, or late: the place was {cursor:?}"));
         }
-        if id.get(record.0) != record.1 + 1 {
+        if id.next.get(record.0) != record.1 + 1 {
             return Err(format!("{title} came with the place {id:?}"));
         }
-        let malls = self.log.lock().unwrap().records[record.0].get(&record.1).copied();
-        let malls = malls.ok_or_else(|| format!("nobody published {title}"))?;
         if !self.in_force(record).any(|rights| rights & malls != 0) {
             let rights: Vec<Malls> = self.in_force(record).collect();
             return Err(format!("{title} for {malls:03b} is foreign to somebody of {rights:?} (bits)"));
@@ -173,7 +188,7 @@ impl Reference {
         self.passes(id, Some(record), None)
     }
 
-    fn gap(&mut self, gap: &serde_json::Value, id: Vector, beginning: &Vector) -> Result<(), String> {
+    fn gap(&mut self, gap: &serde_json::Value, id: Position, beginning: &Vector) -> Result<(), String> {
         match gap["reason"].as_str().unwrap_or_default() {
             "scope" => {
                 self.passes(id, None, None)?;
@@ -181,7 +196,7 @@ impl Reference {
                 self.untold = false;
                 Ok(())
             }
-            "retention" if self.cursor.as_ref().is_none_or(|cursor| !beginning.within(cursor)) => {
+            "retention" if self.cursor.as_ref().is_none_or(|cursor| !beginning.within(&cursor.next)) => {
                 self.gaps += 1;
                 self.passes(id, None, Some(beginning))
             }
@@ -190,12 +205,12 @@ impl Reference {
     }
 
     /// The cursor moves; what it passes without a word was not due, or is `lost` and excused.
-    fn passes(&mut self, to: Vector, heard: Option<(usize, u64)>, lost: Option<&Vector>) -> Result<(), String> {
+    fn passes(&mut self, to: Position, heard: Option<(usize, u64)>, lost: Option<&Vector>) -> Result<(), String> {
         let Some(from) = self.cursor.replace(to.clone()) else { return Ok(()) };
-        if !from.within(&to) {
+        if from.epoch != to.epoch || !from.next.within(&to.next) {
             return Err(format!("the place goes back from {from:?} to {to:?}"));
         }
-        let log = self.log.lock().unwrap();
+        let (log, from, to) = (self.log.lock().unwrap(), from.next, to.next);
         let passed =
             log.records.iter().enumerate().filter(|(p, _)| from.get(*p) < to.get(*p)).flat_map(|(p, records)| {
                 records.range(from.get(p)..to.get(p)).map(move |(&offset, &malls)| ((p, offset), malls))
