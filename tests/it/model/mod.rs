@@ -47,7 +47,7 @@ fn over_hubs() {
 fn over_servers() {
     let (runtime, looked) = (runtime(), RefCell::new(Looked::default()));
     let effort = Effort {
-        worlds: 14,
+        worlds: 16,
         patience: Patience { piece: Duration::from_millis(10), end: Duration::from_secs(60) },
         cutting: Patience { piece: Duration::from_millis(20), end: Duration::from_secs(10) },
         tries: 40,

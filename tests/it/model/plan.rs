@@ -212,7 +212,7 @@ pub fn over_servers() -> impl Strategy<Value = Plan> {
         4 => revoke(),
         3 => node().prop_map(|node| Step::Pause { node }),
         4 => node().prop_map(|node| Step::GoOn { node }),
-        2 => restart(),
+        3 => restart(),
         1 => Just(Step::Away),
     ];
     plan(step, 16, 25)

@@ -47,6 +47,8 @@ struct Person {
     known: [usize; 2],
     /// The node that has said of the token that it is revoked.
     revoked_at: Option<usize>,
+    /// Streams that were ended because their token was.
+    ended: u64,
 }
 
 struct Node {
@@ -85,6 +87,7 @@ impl Person {
             last_node: None,
             known: [0; 2],
             revoked_at: None,
+            ended: 0,
         }
     }
 
@@ -108,7 +111,10 @@ impl Person {
         let (node, ended_with_it) = (*node, *process != nodes[*node].process);
         self.open = None;
         match self.reference.bye.as_deref() {
-            Some("revoked") if self.reference.malls() == 0 => self.revoked_at = Some(node),
+            Some("revoked") if self.reference.malls() == 0 => {
+                self.revoked_at = Some(node);
+                self.ended += 1;
+            }
             // Asked too much at once: it comes back.
             Some("accounts") => {}
             Some("restart") | None if ended_with_it => {}
@@ -243,7 +249,6 @@ impl World<'_> {
                 return Err("a stream goes on after its token was revoked".into());
             }
             person.read(&self.nodes, Duration::from_millis(20)).await?;
-            self.looked.times("end heard", person.open.is_none().into());
         }
         Ok(())
     }
@@ -304,6 +309,7 @@ impl World<'_> {
         self.everybody_reads().await?;
         for person in &self.people {
             self.looked.times("heard", person.reference.heard as u64);
+            self.looked.times("end heard", person.ended);
         }
         for node in 0..2 {
             self.end_of(node).await;
