@@ -14,9 +14,13 @@ use tokio::{
 mod account_service;
 mod answer;
 mod cache;
+mod cluster_key;
+pub mod tickets;
 mod token;
 
 pub use account_service::CannotAsk;
+pub use cluster_key::ClusterKey;
+pub use tickets::Tickets;
 pub use token::{NotAHash, NotAToken, Token, TokenHash};
 
 use account_service::{AccountService, Failed};

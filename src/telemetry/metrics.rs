@@ -85,6 +85,7 @@ pub struct Metrics {
     pub delivery_seconds: Histogram,
     pub lookups: Counters,
     pub lookup_seconds: Histogram,
+    pub tickets: Counters,
     pub connections: Gauge,
     pub connections_refused: Counters,
     registry: Arc<Registry>,
@@ -100,6 +101,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Registers each metric; to be called once per server.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a list: one metric after the other")]
     pub fn new() -> Metrics {
         let mut r = Register::new();
         Metrics {
@@ -160,6 +162,12 @@ impl Metrics {
                 "lookup_seconds",
                 "Time that the account service took for an answer.",
                 &LOOKUP_BUCKETS,
+            ),
+            tickets: r.counters(
+                "tickets",
+                "outcome",
+                "Tickets given out, redeemed, and refused with the reason why.",
+                &["issued", "redeemed", "unreadable", "late", "ahead", "used", "other_page", "other_operator", "full"],
             ),
             connections: r.gauge("connections", "Open TCP connections on the public port."),
             connections_refused: r.counters(
