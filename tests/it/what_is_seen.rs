@@ -210,7 +210,7 @@ async fn a_right_that_is_taken_takes_its_notifications_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn malls_whose_numbers_begin_alike_never_mix() {
+async fn fault_81_malls_whose_numbers_begin_alike_never_mix() {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Publisher::new(kafka.address);

@@ -1,10 +1,12 @@
 //! What the chapters are played with: a broker, servers, people who publish and people who listen.
 
 pub mod accounts;
+pub mod answers;
 pub mod checker;
 pub mod kafka;
 pub mod listener;
 pub mod publisher;
+pub mod secrets;
 pub mod server;
 pub mod sse;
 

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::kafka::TOPIC;
+use super::{kafka::TOPIC, secrets};
 
 /// A record that Kafka accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,7 @@ impl Publisher {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> (usize, u64) {
+        secrets::event(value.unwrap_or_default());
         let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(TOPIC);
         record.key = key;
         record.payload = value;
