@@ -36,13 +36,13 @@ impl Problem {
             Problem::NoToken => (
                 StatusCode::UNAUTHORIZED,
                 "no_token",
-                "Send a token: `Authorization: Bearer …`, or the cookie of the back office.",
+                "Send a token: `Authorization: Bearer …`, the cookie of the back office, or a ticket that you got with one of them.",
             ),
             Problem::BadToken => (StatusCode::UNAUTHORIZED, "bad_token", "The token is not known, or has ended."),
             Problem::TokenInUrl => (
                 StatusCode::BAD_REQUEST,
                 "token_in_url",
-                "A token in a URL ends up in logs and histories. Send it as `Authorization: Bearer …`, or as a cookie.",
+                "A token in a URL ends up in logs and histories. Send it as `Authorization: Bearer …` or as a cookie, or get a ticket for it: `POST /tickets`.",
             ),
             Problem::BadTicket => {
                 ticket("bad_ticket", "The ticket is none of this server, or was changed. Get a new one.")

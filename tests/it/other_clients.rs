@@ -292,3 +292,37 @@ async fn eventsource_comes_back_without_a_gap() {
 async fn httpx_sse_comes_back_without_a_gap() {
     comes_back_without_a_gap(Runner::Python, "resume_httpx_sse.py", "httpx-sse").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_the_readme_come_back_with_a_new_ticket_each_time() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_RETRY_SECONDS", "1")]).await;
+    let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").display().to_string();
+    let arguments = [&format!("http://{}", wire.address), &token(1, &[7], None, false), &readme].map(String::as_str);
+    let started = Program::start(Runner::Node, "tickets_eventsource.mjs", "eventsource", &arguments);
+    let Some(program) = started else { return };
+    let mut page = Foreign { program, story: Story::default() };
+    let (mut shown, mut wanted) = (Vec::new(), Vec::new());
+    page.until(|story| story.live == Some(true)).await;
+    for round in 1..=5 {
+        let (seen, away) = (format!("seen in round {round}"), format!("missed in round {round}"));
+        publisher.tell("mall:7", "mall:7", &seen).await;
+        while shown.last() != Some(&seen) {
+            let event = page.next().await;
+            shown.extend((event.name == "shown").then(|| event.json()["title"].as_str().unwrap().to_owned()));
+        }
+        wire.cut();
+        publisher.tell("mall:7", "mall:7", &away).await;
+        wanted.extend([seen, away]);
+    }
+    while shown.len() < wanted.len() {
+        let event = page.next().await;
+        shown.extend((event.name == "shown").then(|| event.json()["title"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(shown, wanted);
+    page.story.check(&publisher.sent(), |_| true);
+    let of = async |outcome: &str| server.metric(&format!("allim_tickets_total{{outcome=\"{outcome}\"}}")).await;
+    assert_eq!((of("issued").await, of("redeemed").await), (6.0, 6.0));
+    assert!(of("used").await <= 5.0, "a browser tries the used one once");
+}
