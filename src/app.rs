@@ -137,7 +137,8 @@ struct Server {
     streams: Streams,
     readiness: Readiness,
     connections: Connections,
-    ingest: Ingest,
+    /// Notifications and signals.
+    reading: [Ingest; 2],
     stop: CancellationToken,
     /// The doors' accept loops, and what happens every now and then.
     tasks: JoinSet<()>,
@@ -150,18 +151,19 @@ impl Server {
         let hub = Hub::new(settings.hub.clone(), metrics.clone());
         let refill = Refill { age: settings.hub.memory_age, records: settings.hub.memory_bytes / LEAST_RECORD_BYTES };
         let next = Arc::new(hub.clone());
-        let ingest = Ingest::start(&settings.ingest, refill, catalogue.clone(), metrics.clone(), next)?;
+        let ingest = Ingest::notifications(&settings.ingest, refill, catalogue.clone(), &metrics, next)?;
         hub.ask(Arc::new(ingest.ends()));
         let streams = Streams::start(settings.deliver.clone(), settings.hub.shards, &hub, catalogue, metrics.clone())
             .context("no thread for a shard")?;
         let identity = Identity::new(&settings.identity, &metrics)?;
-        let recheck = Recheck::new(settings.http.recheck);
+        let recheck = Recheck::new(settings.http.recheck, identity.clone(), metrics.clone());
+        let signals = Ingest::signals(&settings.ingest, &metrics, Arc::new(recheck.clone()))?;
 
         let (stop, connections, mut tasks) = (CancellationToken::new(), Connections::new(), JoinSet::new());
         let doors = Doors {
             settings: Arc::new(settings.http.clone()),
             cookie: settings.identity.token_cookie.as_str().into(),
-            identity: identity.clone(),
+            identity,
             streams: streams.clone(),
             recheck: recheck.clone(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
@@ -182,10 +184,10 @@ impl Server {
             );
             tasks.spawn(serving);
         }
-        tasks.spawn(recheck.run(identity, streams.clone()));
+        tasks.spawn(recheck.run(streams.clone()));
         tasks.spawn(housekeeping(hub.clone()));
         tasks.spawn(report_readiness(hub, readiness.clone()));
-        Ok(Server { address, streams, readiness, connections, ingest, stop, tasks })
+        Ok(Server { address, streams, readiness, connections, reading: [ingest, signals], stop, tasks })
     }
 
     /// Says goodbye to everybody over `window`, then closes the doors and stops reading.
@@ -203,7 +205,7 @@ impl Server {
         // ends with the process if need be: on a thread that the runtime does not wait for.
         let (stopped, reading) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
-            self.ingest.stop();
+            self.reading.into_iter().for_each(Ingest::stop);
             let _ = stopped.send(());
         });
         self.connections.end(LAST_WORDS).await;

@@ -188,6 +188,7 @@ fn read_ingest(r: &mut Reader, real: bool) -> Option<ingest::Settings> {
     let legacy_text = r.get("legacy_text", parse::switch).unwrap_or(!real);
     let type_prefix = r.get("kafka.type_prefix", parse::text_or_empty);
     let max_record_bytes = r.get("kafka.max_record_bytes", parse::count(1_024..=100_000_000));
+    let stall = r.get("kafka.stall_seconds", parse::seconds(5..=3_600));
     Some(ingest::Settings {
         bootstrap_servers,
         topic: topic?,
@@ -197,6 +198,7 @@ fn read_ingest(r: &mut Reader, real: bool) -> Option<ingest::Settings> {
         legacy_text,
         type_prefix: type_prefix?,
         max_record_bytes: max_record_bytes?,
+        stall: stall?,
     })
 }
 

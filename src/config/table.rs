@@ -88,6 +88,11 @@ pub const SETTINGS: &[Setting] = &[
     secret("kafka.properties", "none", "`key=value;…` for librdkafka, over our own choices. This build has no TLS and no SASL."),
     is("kafka.type_prefix", "kr.co.shopby.", "Stripped from the types of events, as is a `.vN` behind them."),
     is("kafka.max_record_bytes", "262144", "A larger value is refused before it is looked at."),
+    is(
+        "kafka.stall_seconds",
+        "30",
+        "A Kafka client that fetches nothing for so long, although there is something to fetch, is replaced.",
+    ),
 
     means("accounts.url", "the demo account service", "Asked whose a token is; with real brokers it has to be set."),
     is("accounts.fresh_seconds", "30", "How long an answer serves without asking again."),

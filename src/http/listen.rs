@@ -20,6 +20,7 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
         let window = doors.streams.settings().drain_window;
         return Ok(farewell(&doors, Goodbye::Restart { window }));
     }
+    let asked = doors.identity.now();
     let viewer = match proof.viewer(&doors).await {
         Ok(viewer) => viewer,
         Err(problem) => return refuse(problem, &parts, &doors),
@@ -48,7 +49,10 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
         guard: Box::new(watched),
     };
     match doors.streams.open(arrival, &shard, progress) {
-        Ok(()) => Ok(stream(body)),
+        Ok(()) => {
+            doors.recheck.opened(id, asked);
+            Ok(stream(body))
+        }
         Err(_) => refuse(Problem::Overload, &parts, &doors),
     }
 }

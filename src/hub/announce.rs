@@ -258,13 +258,13 @@ impl ingest::Next for Hub {
             records.with("behind").inc();
             return;
         }
-        let repeat = incoming.notification.as_ref().is_some_and(|n| order.memory.knows(n.id));
-        let outcome = match (&incoming.notification, repeat) {
+        let repeat = incoming.content.as_ref().is_some_and(|n| order.memory.knows(n.id));
+        let outcome = match (&incoming.content, repeat) {
             (None, _) => "rejected",
             (Some(_), true) => "repeat",
             (Some(_), false) => "announced",
         };
-        let notification = incoming.notification.filter(|_| !repeat).map(Arc::new);
+        let notification = incoming.content.filter(|_| !repeat).map(Arc::new);
         let (partition, offset) = (incoming.partition, incoming.offset);
         order.memory.append(partition, offset, notification.clone(), Instant::now());
         self.announce(&mut order, What::Record { partition, offset, notification });

@@ -1,68 +1,70 @@
 //! What is remembered of tokens: good answers, refusals apart from them, and for a second that the service is ill.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use moka::{Expiry, future::Cache as Moka};
 
-use super::{Settings, account_service::Failed, token::TokenHash};
+use super::{
+    Settings,
+    account_service::Failed,
+    ledger::{Ledger, Moment},
+    token::TokenHash,
+};
 use crate::notification::Viewer;
 
 /// Refusals and illnesses remembered: a flood of bad tokens fills these, and never pushes out a good answer.
 const MOST_FAILURES: u64 = 10_000;
 /// How long a token's illness is remembered: a storm of the same tokens shall not queue behind an ill service.
 const ILL_FOR: Duration = Duration::from_secs(1);
-/// Tokens forgotten one by one; beyond that all are asked again, which is correct and costs only questions.
-const MOST_GENERATIONS: usize = 100_000;
+/// Where signals are promised and cannot be read, a right may have ended unheard: no older answer serves a new stream.
+const OLDEST_UNHEARD: Duration = Duration::from_secs(30);
 
-/// A token as of a generation. Who forgets a token raises its generation: an answer that was asked for before is then
-/// stored where nobody looks any more, at whatever moment it comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key {
-    hash: TokenHash,
-    generation: u64,
-}
-
-#[derive(Debug, Default)]
-struct Generations {
-    /// Of whatever is not in the map.
-    base: u64,
-    newest: u64,
-    of: HashMap<TokenHash, u64>,
+/// A good answer.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub viewer: Arc<Viewer>,
+    /// When its question began, in the order of what was said since.
+    pub asked: Moment,
+    pub answered: Instant,
 }
 
 /// An answer ends with the time given, or with its token where that is sooner.
 struct Until(Duration);
 
-impl Expiry<Key, Arc<Viewer>> for Until {
-    fn expire_after_create(&self, _: &Key, viewer: &Arc<Viewer>, _: Instant) -> Option<Duration> {
+impl Expiry<TokenHash, Known> for Until {
+    fn expire_after_create(&self, _: &TokenHash, known: &Known, _: Instant) -> Option<Duration> {
         let left = |end: Timestamp| Duration::try_from(end.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO);
-        Some(viewer.expires_at.map_or(self.0, |end| left(end).min(self.0)))
+        Some(known.viewer.expires_at.map_or(self.0, |end| left(end).min(self.0)))
     }
 
     fn expire_after_update(
         &self,
-        key: &Key,
-        viewer: &Arc<Viewer>,
+        hash: &TokenHash,
+        known: &Known,
         updated_at: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        self.expire_after_create(key, viewer, updated_at)
+        self.expire_after_create(hash, known, updated_at)
     }
 }
 
 /// The only home of the cache library.
 #[derive(Debug)]
 pub struct Cache {
-    fresh: Moka<Key, Arc<Viewer>>,
-    last_good: Moka<Key, Arc<Viewer>>,
-    refused: Moka<Key, ()>,
-    ill: Moka<Key, ()>,
-    generations: RwLock<Generations>,
+    fresh: Moka<TokenHash, Known>,
+    last_good: Moka<TokenHash, Known>,
+    refused: Moka<TokenHash, ()>,
+    ill: Moka<TokenHash, ()>,
+    pub ledger: Ledger,
+    /// Signals are promised, and cannot be read.
+    unheard: AtomicBool,
 }
 
 impl Cache {
@@ -75,97 +77,100 @@ impl Cache {
             last_good: good(settings.stale),
             refused: bad(settings.refused),
             ill: bad(ILL_FOR),
-            generations: RwLock::default(),
+            ledger: Ledger::default(),
+            unheard: AtomicBool::new(false),
         }
     }
 
-    /// Where the answers of this token are from now on.
-    #[must_use]
-    pub fn key(&self, hash: TokenHash) -> Key {
-        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
-        Key { hash, generation: generations.of.get(&hash).copied().unwrap_or(generations.base) }
+    /// Until this is told otherwise, an answer must be younger than usual.
+    pub fn signals_are_unheard(&self, unheard: bool) {
+        self.unheard.store(unheard, Ordering::Relaxed);
     }
 
-    /// No answer that was asked for before this call is given out after it.
-    pub fn forget(&self, hash: TokenHash) {
-        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
-        generations.newest += 1;
-        let newest = generations.newest;
-        if generations.of.len() >= MOST_GENERATIONS {
-            generations.of.clear();
-            generations.base = newest;
+    /// Whether an answer may still be given out.
+    pub fn serves(&self, hash: TokenHash, known: &Known) -> bool {
+        let too_old = self.unheard.load(Ordering::Relaxed) && known.answered.elapsed() > OLDEST_UNHEARD;
+        !too_old && !self.ledger.is_void(hash, known.viewer.admin, known.asked)
+    }
+
+    async fn serving(&self, memory: &Moka<TokenHash, Known>, hash: TokenHash) -> Option<Known> {
+        let known = memory.get(&hash).await?;
+        if self.serves(hash, &known) {
+            return Some(known);
         }
-        generations.of.insert(hash, newest);
+        memory.invalidate(&hash).await;
+        None
     }
 
-    pub async fn fresh(&self, key: Key) -> Option<Arc<Viewer>> {
-        self.fresh.get(&key).await
+    pub async fn fresh(&self, hash: TokenHash) -> Option<Known> {
+        self.serving(&self.fresh, hash).await
     }
 
-    /// The fresh answer, or the one question that all who want it now share; a good answer is remembered.
+    /// The fresh answer, or the one question that all who want it now share; a good answer is remembered. It may be void
+    /// by now: whoever joins a question joins one that began before.
     pub async fn fresh_or(
         &self,
-        key: Key,
-        ask: impl Future<Output = Result<Arc<Viewer>, Failed>>,
-    ) -> Result<Arc<Viewer>, Failed> {
+        hash: TokenHash,
+        ask: impl Future<Output = Result<Known, Failed>>,
+    ) -> Result<Known, Failed> {
         let ask = async {
-            let viewer = ask.await?;
-            self.last_good.insert(key, viewer.clone()).await;
-            Ok(viewer)
+            let known = ask.await?;
+            self.last_good.insert(hash, known.clone()).await;
+            Ok(known)
         };
-        self.fresh.try_get_with(key, ask).await.map_err(|failed: Arc<Failed>| *failed)
+        self.fresh.try_get_with(hash, ask).await.map_err(|failed: Arc<Failed>| *failed)
     }
 
-    pub async fn no_longer_fresh(&self, key: Key) {
-        self.fresh.invalidate(&key).await;
+    pub async fn no_longer_fresh(&self, hash: TokenHash) {
+        self.fresh.invalidate(&hash).await;
     }
 
     /// For while the service is ill.
-    pub async fn last_good(&self, key: Key) -> Option<Arc<Viewer>> {
-        self.last_good.get(&key).await
+    pub async fn last_good(&self, hash: TokenHash) -> Option<Known> {
+        self.serving(&self.last_good, hash).await
     }
 
     /// A refused token has no last good answer either.
-    pub async fn refuse(&self, key: Key) {
-        self.last_good.invalidate(&key).await;
-        self.refused.insert(key, ()).await;
+    pub async fn refuse(&self, hash: TokenHash) {
+        self.last_good.invalidate(&hash).await;
+        self.refused.insert(hash, ()).await;
     }
 
-    pub async fn is_refused(&self, key: Key) -> bool {
-        self.refused.get(&key).await.is_some()
+    pub async fn is_refused(&self, hash: TokenHash) -> bool {
+        self.refused.get(&hash).await.is_some()
     }
 
-    pub async fn ill(&self, key: Key) {
-        self.ill.insert(key, ()).await;
+    pub async fn ill(&self, hash: TokenHash) {
+        self.ill.insert(hash, ()).await;
     }
 
-    pub async fn was_ill_just_now(&self, key: Key) -> bool {
-        self.ill.get(&key).await.is_some()
+    pub async fn was_ill_just_now(&self, hash: TokenHash) -> bool {
+        self.ill.get(&hash).await.is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Token;
+    use crate::{identity::Token, notification::AdminNo};
 
-    #[test]
-    fn a_forgotten_token_never_returns_to_an_older_key() {
-        let settings = crate::identity::tests::settings("http://localhost/");
+    /// D11: while a signals topic that exists cannot be read, no right older than 30 s serves a new stream.
+    #[tokio::test]
+    async fn what_may_have_ended_unheard_serves_for_half_a_minute() {
+        let mut settings = crate::identity::tests::settings("http://localhost/");
+        settings.fresh = Duration::from_secs(600);
         let cache = Cache::new(&settings);
-        let (one, other) = (Token::new("one").unwrap().hash(), Token::new("other").unwrap().hash());
-        let mut seen = vec![cache.key(one)];
-        let kept = cache.key(other);
-        for _ in 0..3 {
-            cache.forget(one);
-            assert!(!seen.contains(&cache.key(one)));
-            seen.push(cache.key(one));
-        }
-        assert_eq!(cache.key(other), kept, "the others are not asked again");
-        for n in 0..=MOST_GENERATIONS {
-            cache.forget(Token::new(&format!("t{n}")).unwrap().hash());
-        }
-        assert!(!seen.contains(&cache.key(one)), "also not when the list was full");
-        assert!(cache.generations.read().unwrap().of.len() <= MOST_GENERATIONS);
+        let admin = serde_json::from_value::<AdminNo>(1.into()).unwrap();
+        let hash = Token::new("one").unwrap().hash();
+        let before = Instant::now().checked_sub(OLDEST_UNHEARD + Duration::from_secs(1)).unwrap();
+        let answer = |answered| {
+            Ok(Known { viewer: Arc::new(Viewer::new(admin, [], None)), asked: cache.ledger.now(), answered })
+        };
+        cache.fresh_or(hash, async { answer(before) }).await.unwrap();
+        assert!(cache.fresh(hash).await.is_some() && cache.last_good(hash).await.is_some());
+        cache.signals_are_unheard(true);
+        assert!(cache.fresh(hash).await.is_none() && cache.last_good(hash).await.is_none());
+        cache.fresh_or(hash, async { answer(Instant::now()) }).await.unwrap();
+        assert!(cache.fresh(hash).await.is_some(), "a young one does");
     }
 }

@@ -15,18 +15,25 @@ mod account_service;
 mod answer;
 mod cache;
 mod cluster_key;
+mod ledger;
+mod signal;
 pub mod tickets;
 mod token;
 
 pub use account_service::CannotAsk;
 pub use cluster_key::ClusterKey;
+pub use ledger::Moment;
+pub use signal::{Hears, NotASignal, Signal, SignalsAre};
 pub use tickets::Tickets;
 pub use token::{NotAHash, NotAToken, Token, TokenHash};
 
 use account_service::{AccountService, Failed};
-use cache::{Cache, Key};
+use cache::{Cache, Known};
 
-use crate::{notification::Viewer, telemetry::Metrics};
+use crate::{
+    notification::{AdminNo, Viewer},
+    telemetry::Metrics,
+};
 
 /// What the station needs to know.
 #[derive(Debug, Clone)]
@@ -127,9 +134,36 @@ impl Identity {
         self.inner.who(token, true).await
     }
 
-    /// Whoever asks from here on gets no answer whose question began before.
-    pub fn forget(&self, hash: &TokenHash) {
-        self.inner.cache.forget(*hash);
+    /// Acts on a signal: whoever asks from here on gets no answer whose question began before.
+    pub fn hear(&self, signal: Signal) {
+        let ledger = &self.inner.cache.ledger;
+        match signal {
+            Signal::TokenRevoked(hash) => ledger.token(hash),
+            Signal::TokensRevoked(admin) | Signal::AdminChanged(admin) => ledger.admin(admin),
+            Signal::ReadChanged(_) | Signal::Unknown => {}
+        }
+    }
+
+    /// The same, for everybody.
+    pub fn forget_everybody(&self) {
+        self.inner.cache.ledger.everybody();
+    }
+
+    /// Where signals are promised and cannot be read, older answers do not serve.
+    pub fn signals_are(&self, state: SignalsAre) {
+        self.inner.cache.signals_are_unheard(state == SignalsAre::Unreadable);
+    }
+
+    /// To be taken before [`Identity::who`], for whoever wants to know later what was said since.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.inner.cache.ledger.now()
+    }
+
+    /// Whether something was said about this token or this operator after that moment.
+    #[must_use]
+    pub fn was_told_since(&self, moment: Moment, token: &Token, admin: AdminNo) -> bool {
+        self.inner.cache.ledger.is_void(token.hash(), admin, moment)
     }
 }
 
@@ -138,11 +172,13 @@ impl Inner {
         let deadline = Deadline::now() + self.timeout;
         let hash = token.hash();
         loop {
-            let key = self.cache.key(hash);
-            let found = self.look_up(token, key, anew, deadline).await;
-            // Forgotten while we asked: that answer is thrown away. Ends, since after the deadline nothing is asked.
-            if self.cache.key(hash) == key || Deadline::now() >= deadline {
-                return if self.cache.key(hash) == key { found } else { Err(Refused::Unavailable) };
+            let known = self.look_up(token, hash, anew, deadline).await?;
+            if self.cache.serves(hash, &known) {
+                return Ok(known.viewer);
+            }
+            // Void while we asked: that answer is thrown away. Ends, since after the deadline nothing is asked.
+            if Deadline::now() >= deadline {
+                return Err(Refused::Unavailable);
             }
         }
     }
@@ -150,28 +186,28 @@ impl Inner {
     async fn look_up(
         self: &Arc<Self>,
         token: &Token,
-        key: Key,
+        hash: TokenHash,
         anew: bool,
         deadline: Deadline,
-    ) -> Result<Arc<Viewer>, Refused> {
+    ) -> Result<Known, Refused> {
         let lookups = &self.metrics.lookups;
-        if self.cache.is_refused(key).await {
+        if self.cache.is_refused(hash).await {
             lookups.with("refused").inc();
             return Err(Refused::Unknown);
         }
         if anew {
-            self.cache.no_longer_fresh(key).await;
-        } else if let Some(viewer) = self.cache.fresh(key).await {
+            self.cache.no_longer_fresh(hash).await;
+        } else if let Some(known) = self.cache.fresh(hash).await {
             lookups.with("fresh").inc();
-            return Ok(viewer);
+            return Ok(known);
         }
-        let answer = if self.cache.was_ill_just_now(key).await {
+        let answer = if self.cache.was_ill_just_now(hash).await {
             Err(Failed::Ill("a moment ago"))
         } else {
             // In a task of its own: whoever leaves while others wait takes no question with them. The inner bound ends
             // the question for all who share it; the outer one ends our wait, where we joined one that began later.
             let (inner, token) = (self.clone(), token.clone());
-            let shared = async move { inner.cache.fresh_or(key, inner.ask(&token, key, deadline)).await };
+            let shared = async move { inner.cache.fresh_or(hash, inner.ask(&token, hash, deadline)).await };
             match timeout_at(deadline, self.runtime.spawn(shared)).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_ended)) => Err(Failed::Ill("the question failed")),
@@ -179,18 +215,18 @@ impl Inner {
             }
         };
         match answer {
-            Ok(viewer) => {
+            Ok(known) => {
                 lookups.with("asked").inc();
-                Ok(viewer)
+                Ok(known)
             }
             Err(Failed::Refused) => {
                 lookups.with("refused").inc();
                 Err(Refused::Unknown)
             }
-            Err(Failed::Ill(_)) => match self.cache.last_good(key).await {
-                Some(viewer) => {
+            Err(Failed::Ill(_)) => match self.cache.last_good(hash).await {
+                Some(known) => {
                     lookups.with("stale").inc();
-                    Ok(viewer)
+                    Ok(known)
                 }
                 None => {
                     lookups.with("ill").inc();
@@ -201,7 +237,8 @@ impl Inner {
     }
 
     /// One question, of which there are few at once; what comes of it is remembered before anybody else can ask.
-    async fn ask(&self, token: &Token, key: Key, deadline: Deadline) -> Result<Arc<Viewer>, Failed> {
+    async fn ask(&self, token: &Token, hash: TokenHash, deadline: Deadline) -> Result<Known, Failed> {
+        let asked = self.cache.ledger.now();
         let question = async {
             let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
             if Deadline::now() >= deadline {
@@ -216,13 +253,13 @@ impl Inner {
         let answer = timeout_at(deadline, question).await.unwrap_or(Err(LATE));
         match answer {
             Ok(_) => {}
-            Err(Failed::Refused) => self.cache.refuse(key).await,
+            Err(Failed::Refused) => self.cache.refuse(hash).await,
             Err(Failed::Ill(reason)) => {
                 self.complain(reason);
-                self.cache.ill(key).await;
+                self.cache.ill(hash).await;
             }
         }
-        answer.map(Arc::new)
+        answer.map(|viewer| Known { viewer: Arc::new(viewer), asked, answered: Instant::now() })
     }
 
     fn complain(&self, reason: &'static str) {

@@ -1,7 +1,12 @@
 //! The consumer: librdkafka with the settings of somebody who waits, not of a bulk reader.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Statistics,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::KafkaError,
@@ -19,9 +24,20 @@ pub enum Unusable {
     Thread(#[from] std::io::Error),
 }
 
-/// Counts what the client complains of; the pulse decides what that means.
+/// Counts what the client complains of, and keeps what it says of itself; the pulse decides what that means.
 pub struct Context {
+    topic: String,
     metrics: Metrics,
+    /// What the client fetches next, as it said last. It steps over what is no record (control records, aborted ones), so
+    /// at the end of a log it is the end, which no position of ours can be compared with.
+    next_offsets: Mutex<HashMap<usize, u64>>,
+}
+
+impl Context {
+    /// None: the client has not said so yet.
+    pub fn next_offset(&self, partition: usize) -> Option<u64> {
+        self.next_offsets.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
+    }
 }
 
 impl ClientContext for Context {
@@ -39,13 +55,50 @@ impl ClientContext for Context {
         self.metrics.kafka_errors.inc();
         tracing::debug!(target: "librdkafka", %error, "{reason}");
     }
+
+    fn stats(&self, statistics: Statistics) {
+        let Some(topic) = statistics.topics.get(&self.topic) else { return };
+        let next = |(&partition, state): (&i32, &rdkafka::statistics::Partition)| {
+            Some((usize::try_from(partition).ok()?, u64::try_from(state.next_offset).ok()?))
+        };
+        let next = topic.partitions.iter().filter_map(next).collect();
+        *self.next_offsets.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    }
 }
 
 impl ConsumerContext for Context {}
 
 pub type Consumer = BaseConsumer<Context>;
 
-pub fn consumer(settings: &Settings, metrics: &Metrics) -> Result<Consumer, Unusable> {
+/// The consumer of one topic, which can be exchanged for a new one: some of its troubles end with it alone.
+pub struct Line {
+    settings: Settings,
+    topic: String,
+    metrics: Metrics,
+    consumer: Mutex<Arc<Consumer>>,
+}
+
+impl Line {
+    pub fn new(settings: &Settings, topic: &str, metrics: &Metrics) -> Result<Line, Unusable> {
+        let consumer = Mutex::new(Arc::new(consumer(settings, topic, metrics)?));
+        Ok(Line { settings: settings.clone(), topic: topic.to_owned(), metrics: metrics.clone(), consumer })
+    }
+
+    /// The consumer of now.
+    pub fn consumer(&self) -> Arc<Consumer> {
+        Arc::clone(&self.consumer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A new client; who still holds the old one ends it by letting go. Where none can be made the old one stays.
+    pub fn renew(&self) {
+        match consumer(&self.settings, &self.topic, &self.metrics) {
+            Ok(new) => *self.consumer.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new),
+            Err(error) => tracing::error!(%error, "no new Kafka client can be made; the old one goes on"),
+        }
+    }
+}
+
+fn consumer(settings: &Settings, topic: &str, metrics: &Metrics) -> Result<Consumer, Unusable> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &settings.bootstrap_servers)
@@ -67,6 +120,8 @@ pub fn consumer(settings: &Settings, metrics: &Metrics) -> Result<Consumer, Unus
         // What librdkafka may hold beside our own memory.
         .set("queued.min.messages", "2000")
         .set("queued.max.messages.kbytes", "8192")
+        // What the watchdog judges by.
+        .set("statistics.interval.ms", "5000")
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("topic.metadata.propagation.max.ms", "2000")
         .set("socket.keepalive.enable", "true")
@@ -78,5 +133,7 @@ pub fn consumer(settings: &Settings, metrics: &Metrics) -> Result<Consumer, Unus
         config.set(key, value);
     }
     config.set_log_level(RDKafkaLogLevel::Info);
-    Ok(config.create_with_context(Context { metrics: metrics.clone() })?)
+    let context =
+        Context { topic: topic.to_owned(), metrics: metrics.clone(), next_offsets: Mutex::new(HashMap::new()) };
+    Ok(config.create_with_context(context)?)
 }

@@ -12,7 +12,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::client::Consumer;
+use super::client::Line;
 
 /// An older answer must be asked again before it says anything.
 const FRESH: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ struct Partition {
 
 struct Inner {
     /// The client ends with `Ingest::stop`, whoever still has questions.
-    consumer: Weak<Consumer>,
+    line: Weak<Line>,
     topic: String,
     partitions: Mutex<HashMap<usize, Arc<Partition>>>,
 }
@@ -53,9 +53,9 @@ struct Inner {
 pub struct Ends(Arc<Inner>);
 
 impl Ends {
-    pub(super) fn new(consumer: &Arc<Consumer>, topic: String) -> Ends {
-        let consumer = Arc::downgrade(consumer);
-        Ends(Arc::new(Inner { consumer, topic, partitions: Mutex::default() }))
+    pub(super) fn new(line: &Arc<Line>, topic: String) -> Ends {
+        let line = Arc::downgrade(line);
+        Ends(Arc::new(Inner { line, topic, partitions: Mutex::default() }))
     }
 
     async fn reaches(&self, partition: usize, next: u64, connected: Instant) -> Option<bool> {
@@ -88,7 +88,7 @@ impl Ends {
         let question = move || {
             let asked = Instant::now();
             let number = i32::try_from(partition).ok()?;
-            match inner.consumer.upgrade()?.fetch_watermarks(&inner.topic, number, QUESTION) {
+            match inner.line.upgrade()?.consumer().fetch_watermarks(&inner.topic, number, QUESTION) {
                 Ok((_, high)) => Some(End { asked, offset: u64::try_from(high).ok() }),
                 Err(KafkaError::MetadataFetch(
                     RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition,

@@ -1,15 +1,21 @@
 //! Kafka in: every node reads every partition, and hands what it reads to the step it was given.
 //!
-//! Two threads: the *reader* polls, decodes and hands on; the *pulse* asks the brokers every second how the log is
-//! (does it answer, which partitions, where are their ends) and tells the reader what to do about it. Nothing is ever
-//! committed, and no group is joined: a second node must not take anything away from the first.
+//! Two threads a topic: the *reader* polls, decodes and hands on; the *pulse* asks the brokers every second how the log is
+//! (does it answer, which log is it, which partitions, where are their ends) and tells the reader what to do about it.
+//! Nothing is ever committed, and no group is joined: a second node must not take anything away from the first.
+//! Two topics are read so: the notifications, and the signals that end or change somebody's rights.
 
 mod client;
 mod decode;
 mod ends;
+mod native;
+mod notifications;
 mod pulse;
+mod questions;
 mod reader;
 mod rejected;
+mod signals;
+mod watchdog;
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -19,7 +25,8 @@ pub use rejected::Rejections;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    notification::{Catalogue, Epoch, Notification, Vector},
+    identity::Hears,
+    notification::{Catalogue, Coordinates, Epoch, Notification, Vector},
     shutdown::essential_thread,
     telemetry::Metrics,
 };
@@ -42,6 +49,25 @@ pub struct Settings {
     pub type_prefix: String,
     /// A larger value is refused before it is looked at: one record must not fill memory, or a browser.
     pub max_record_bytes: usize,
+    /// A client that fetches nothing for so long, although there is something to fetch, is replaced.
+    pub stall: Duration,
+}
+
+impl Settings {
+    /// Where rights that end or change are told (D11): part of the contract, so not a setting of its own.
+    fn signals_topic(&self) -> String {
+        format!("{}-signals", self.topic)
+    }
+}
+
+/// One topic and how it is followed.
+struct Log {
+    /// In metrics and as the name of threads.
+    name: &'static str,
+    topic: String,
+    refill: Refill,
+    /// What it means that there is no such topic, for the log.
+    absent: &'static str,
 }
 
 /// How much of the past is read again at start.
@@ -54,11 +80,16 @@ pub struct Refill {
 
 /// One record, in the order of its partition. Every record is handed on, for every record moves the position.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct Incoming<T = Notification> {
     pub partition: usize,
     pub offset: u64,
     /// None for what cannot be understood; it is counted and logged here.
-    pub notification: Option<Notification>,
+    pub content: Option<T>,
+}
+
+/// Makes of a record what the next step wants. What it cannot understand it counts, says and drops.
+trait Understand<T>: Send {
+    fn understand(&mut self, at: Coordinates, record: Result<RawRecord<'_>, Rejected>) -> Option<T>;
 }
 
 /// Why offsets lost their meaning.
@@ -82,10 +113,10 @@ pub enum LogIs {
 }
 
 /// The next step on the way. `ingest` is given one and knows nothing else of it.
-pub trait Next: Send + Sync {
+pub trait Next<T = Notification>: Send + Sync {
     /// A log begins (again) at these offsets; what was known of another epoch is void.
     fn begins(&self, epoch: Epoch, start: Vector);
-    fn record(&self, incoming: Incoming);
+    fn record(&self, incoming: Incoming<T>);
     /// Reading goes on at `next`, and what lies between is not to be had.
     fn breaks(&self, reason: Broken, next: Vector);
     /// The next offsets that are expected.
@@ -93,7 +124,7 @@ pub trait Next: Send + Sync {
     fn log_is(&self, state: LogIs);
 }
 
-/// Reads until it is dropped or told to stop.
+/// Reads one topic until it is told to stop.
 pub struct Ingest {
     ends: Ends,
     stop: CancellationToken,
@@ -101,42 +132,74 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Starts both threads. Brokers that are away are no error: it heals.
-    pub fn start(
+    /// Reads the notifications. Brokers that are away are no error: it heals.
+    pub fn notifications(
         settings: &Settings,
         refill: Refill,
         catalogue: Catalogue,
-        metrics: Metrics,
+        metrics: &Metrics,
         next: Arc<dyn Next>,
     ) -> Result<Ingest, client::Unusable> {
-        let consumer = Arc::new(client::consumer(settings, &metrics)?);
+        let log = Log {
+            name: "notifications",
+            topic: settings.topic.clone(),
+            refill,
+            absent: "the topic does not exist; waiting for it",
+        };
+        let understand = notifications::Notifications::new(settings, catalogue, metrics);
+        Ingest::start(settings, log, Box::new(understand), metrics, next)
+    }
+
+    /// Reads the signals, from now on.
+    pub fn signals(settings: &Settings, metrics: &Metrics, hears: Arc<dyn Hears>) -> Result<Ingest, client::Unusable> {
+        let log = Log {
+            name: "signals",
+            topic: settings.signals_topic(),
+            refill: Refill { age: Duration::ZERO, records: 0 },
+            absent: "there is no topic of signals: rights that change are felt within a minute, not at once",
+        };
+        let understand = signals::Signals::new(metrics);
+        Ingest::start(settings, log, Box::new(understand), metrics, Arc::new(signals::Heard::new(hears)))
+    }
+
+    fn start<T: 'static>(
+        settings: &Settings,
+        log: Log,
+        understand: Box<dyn Understand<T>>,
+        metrics: &Metrics,
+        next: Arc<dyn Next<T>>,
+    ) -> Result<Ingest, client::Unusable> {
+        let line = Arc::new(client::Line::new(settings, &log.topic, metrics)?);
         let stop = CancellationToken::new();
         let (orders, inbox) = std::sync::mpsc::sync_channel(16);
-        let ends = Ends::new(&consumer, settings.topic.clone());
-        let decoder = Decoder {
-            catalogue,
-            legacy_text: settings.legacy_text,
-            type_prefix: settings.type_prefix.clone(),
-            max_record_bytes: settings.max_record_bytes,
-        };
+        let ends = Ends::new(&line, log.topic.clone());
         let seen = Arc::new(reader::Seen::default());
         let reader = reader::Reader {
-            consumer: Arc::clone(&consumer),
-            topic: settings.topic.clone(),
-            decoder,
-            rejections: Rejections::new(metrics.clone()),
+            consumer: line.consumer(),
+            line: Arc::clone(&line),
+            topic: log.topic.clone(),
+            understand,
             metrics: metrics.clone(),
             next: Arc::clone(&next),
             seen: Arc::clone(&seen),
+            leader_epochs: std::collections::HashMap::new(),
             inbox,
             stop: stop.clone(),
         };
-        let pulse =
-            pulse::Pulse::new(consumer, settings.topic.clone(), refill, metrics, next, seen, orders, stop.clone());
-        let threads = vec![
-            essential_thread("ingest".into(), move || reader.run())?,
-            essential_thread("ingest-pulse".into(), move || pulse.run())?,
-        ];
+        let (reading, asking) = (format!("read-{}", log.name), format!("ask-{}", log.name));
+        let pulse = pulse::Pulse {
+            questions: questions::Questions { line, topic: log.topic.clone() },
+            log,
+            watchdog: watchdog::Watchdog::new(settings.stall),
+            metrics: metrics.clone(),
+            next,
+            seen,
+            orders,
+            stop: stop.clone(),
+            memory: pulse::Memory::default(),
+        };
+        let threads =
+            vec![essential_thread(reading, move || reader.run())?, essential_thread(asking, move || pulse.run())?];
         Ok(Ingest { ends, stop, threads })
     }
 

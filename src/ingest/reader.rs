@@ -20,7 +20,11 @@ use rdkafka::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Broken, Decoder, Incoming, Next, RawRecord, Reason, Rejected, client::Consumer, rejected};
+use super::{
+    Broken, Incoming, Next, RawRecord, Reason, Rejected, Understand,
+    client::{Consumer, Line},
+    native,
+};
 use crate::{
     notification::{Coordinates, Epoch, Unreadable, Vector},
     telemetry::Metrics,
@@ -32,7 +36,7 @@ const POLL: Duration = Duration::from_millis(100);
 type Header<'a> = (&'a str, Option<&'a [u8]>);
 
 /// What the pulse asks of the reader. The reader tells the next step of it, for it alone knows when the last record of
-/// the assignment before has been handed on.
+/// the assignment before has been handed on. With a new assignment it takes up the client of now.
 pub enum Order {
     /// A log begins: read every partition from there.
     Begin { epoch: Epoch, number: u64, from: Vector },
@@ -58,7 +62,9 @@ struct State {
     at_end: HashMap<usize, bool>,
     /// The number of the assignment that `at_end` speaks of.
     assignment: u64,
-    out_of_range: bool,
+    /// A partition goes on nowhere by itself.
+    lost: bool,
+    /// The client reported something.
     trouble: bool,
 }
 
@@ -77,30 +83,37 @@ impl Seen {
         self.with(|state| state.assignment == assignment && state.at_end.get(&partition).copied().unwrap_or(false))
     }
 
-    /// An offset was out of range since the last question.
-    pub fn take_out_of_range(&self) -> bool {
-        self.with(|state| std::mem::take(&mut state.out_of_range))
+    /// A partition has had to stop since the last question: its offset is out of range, or it is not the one it was.
+    pub fn take_lost(&self) -> bool {
+        self.with(|state| std::mem::take(&mut state.lost))
     }
 
-    /// The client lost all brokers since the last question.
+    /// The client has reported an error since the last question.
     pub fn take_trouble(&self) -> bool {
         self.with(|state| std::mem::take(&mut state.trouble))
     }
+
+    /// The same, without taking it.
+    pub fn is_troubled(&self) -> bool {
+        self.with(|state| state.trouble || state.lost)
+    }
 }
 
-pub struct Reader {
+pub struct Reader<T> {
+    pub line: Arc<Line>,
     pub consumer: Arc<Consumer>,
     pub topic: String,
-    pub decoder: Decoder,
-    pub rejections: rejected::Rejections,
+    pub understand: Box<dyn Understand<T>>,
     pub metrics: Metrics,
-    pub next: Arc<dyn Next>,
+    pub next: Arc<dyn Next<T>>,
     pub seen: Arc<Seen>,
+    /// The newest leader epoch of each partition's records. It never falls in one log.
+    pub leader_epochs: HashMap<usize, u32>,
     pub inbox: Receiver<Order>,
     pub stop: CancellationToken,
 }
 
-impl Reader {
+impl<T> Reader<T> {
     pub fn run(mut self) {
         let mut epoch = Epoch(0);
         while !self.stop.is_cancelled() {
@@ -132,7 +145,9 @@ impl Reader {
     }
 
     /// From where the next step stands; what the assignment before still had in its queues is void.
-    fn assign_all(&self, number: u64, partitions: usize) {
+    fn assign_all(&mut self, number: u64, partitions: usize) {
+        self.consumer = self.line.consumer();
+        self.leader_epochs.clear();
         let position = self.next.position();
         let from: Vec<(usize, u64)> = (0..partitions).map(|partition| (partition, position.get(partition))).collect();
         self.assign(&from, Consumer::assign);
@@ -160,25 +175,34 @@ impl Reader {
         else {
             return;
         };
+        if self.is_of_another_log(partition, message) {
+            return;
+        }
         self.seen.with(|state| state.at_end.insert(partition, false));
         let timestamp = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        let decoded = headers(message).and_then(|headers| {
-            self.decoder.decode(&RawRecord {
-                coordinates: Coordinates { epoch, partition, offset },
-                timestamp: timestamp.unwrap_or_else(Timestamp::now),
-                key: message.key(),
-                headers,
-                value: message.payload(),
-            })
+        let coordinates = Coordinates { epoch, partition, offset };
+        let raw = headers(message).map(|headers| RawRecord {
+            coordinates,
+            timestamp: timestamp.unwrap_or_else(Timestamp::now),
+            key: message.key(),
+            headers,
+            value: message.payload(),
         });
-        let notification = match decoded {
-            Ok(notification) => Some(notification),
-            Err(rejected) => {
-                self.rejections.rejected(partition, offset, &rejected);
-                None
-            }
-        };
-        self.next.record(Incoming { partition, offset, notification });
+        let content = self.understand.understand(coordinates, raw);
+        self.next.record(Incoming { partition, offset, content });
+    }
+
+    /// A leader epoch that falls shows a topic that was created anew and is already longer than what we have read. From
+    /// there on nothing of the partition is handed on: the pulse looks whether the log is still the same.
+    fn is_of_another_log(&mut self, partition: usize, message: &BorrowedMessage<'_>) -> bool {
+        let Some(epoch) = native::leader_epoch(message) else { return false };
+        let newest = self.leader_epochs.entry(partition).or_insert(epoch);
+        let fell = epoch < *newest;
+        *newest = epoch.max(*newest);
+        if fell {
+            self.seen.with(|state| state.lost = true);
+        }
+        fell
     }
 
     fn trouble(&mut self, error: &KafkaError) {
@@ -189,12 +213,10 @@ impl Reader {
                 }
             }
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) => {
-                self.seen.with(|state| state.out_of_range = true);
-            }
-            KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown) => {
-                self.seen.with(|state| state.trouble = true);
+                self.seen.with(|state| state.lost = true);
             }
             error => {
+                self.seen.with(|state| state.trouble = true);
                 self.metrics.kafka_errors.inc();
                 tracing::debug!(%error, "the Kafka client reports");
             }

@@ -65,8 +65,11 @@ pub struct Metrics {
     pub rejected: Counters,
     pub unreadable_later: Counter,
     pub log_live: Gauge,
-    pub partitions: Gauge,
+    pub partitions: Gauges,
     pub kafka_errors: Counter,
+    pub reader_rebuilds: Counter,
+    pub signals: Counters,
+    pub signals_live: Gauge,
     pub memory_bytes: Gauge,
     pub memory_records: Gauge,
     pub memory_age_seconds: Gauge,
@@ -122,8 +125,22 @@ impl Metrics {
                 "Records whose headers were good and whose body turned out unreadable when first wanted.",
             ),
             log_live: r.gauge("log_live", "1 while Kafka answers and every partition is read to its end, else 0."),
-            partitions: r.gauge("partitions", "Partitions of the topic that this node reads."),
+            partitions: r.gauges("partitions", "log", "Partitions that this node reads, of notifications and of signals."),
             kafka_errors: r.counter("kafka_errors", "Errors that the Kafka client reported."),
+            reader_rebuilds: r.counter(
+                "reader_rebuilds",
+                "Times a Kafka client that stood still was replaced by a new one.",
+            ),
+            signals: r.counters(
+                "signals",
+                "type",
+                "Signals read, by type: rights that ended or changed. Those of no known type count as unknown.",
+                &["token.revoked", "admin.changed", "read.changed", "unknown", "malformed"],
+            ),
+            signals_live: r.gauge(
+                "signals_live",
+                "1 while signals are read to their end; 0 means that rights which end or change are felt within a minute.",
+            ),
             memory_bytes: r.gauge("memory_bytes", "Bytes that recent memory holds, overhead included."),
             memory_records: r.gauge("memory_records", "Records that recent memory holds."),
             memory_age_seconds: r.gauge("memory_age_seconds", "Age of the oldest record in recent memory."),
@@ -279,6 +296,7 @@ mod tests {
         metrics.clone().records.with("announced").inc_by(3);
         metrics.rejected.with("no_type").inc();
         metrics.shard_behind.with("0").set(7);
+        metrics.partitions.with("notifications").set(3);
         metrics.delivery_seconds.observe(0.002);
         // A family shows itself with its first value.
         for family in [&metrics.streams_ended, &metrics.gaps, &metrics.connections_refused] {

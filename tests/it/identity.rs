@@ -11,8 +11,8 @@ use std::{
 
 use allim::{
     demo::accounts::Accounts,
-    identity::{Identity, Pointers, Refused, Settings, Token},
-    notification::{Lang, MallNo, Viewer},
+    identity::{Identity, Pointers, Refused, Settings, Signal, Token},
+    notification::{AdminNo, Lang, MallNo, Viewer},
     telemetry::Metrics,
 };
 use axum::{Router, body::Body, extract::State, http::HeaderMap, response::Response, routing::get};
@@ -329,7 +329,17 @@ async fn garbage_gives_no_right_and_refuses_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_asked_for_before_a_revocation_is_thrown_away() {
+async fn an_answer_asked_for_before_a_signal_is_thrown_away() {
+    let admin = good_answer()["adminNo"].clone();
+    let of_admin: AdminNo = serde_json::from_value(admin).unwrap();
+    for signal in
+        [Signal::TokenRevoked(token("good").hash()), Signal::TokensRevoked(of_admin), Signal::AdminChanged(of_admin)]
+    {
+        thrown_away_after(signal).await;
+    }
+}
+
+async fn thrown_away_after(signal: Signal) {
     let (stub, identity, _) = begin(|_| {}).await;
     stub.0.holds.store(true, SeqCst);
     let early = tokio::spawn({
@@ -337,8 +347,8 @@ async fn an_answer_asked_for_before_a_revocation_is_thrown_away() {
         async move { identity.who(&token("good")).await }
     });
     until(async || stub.asked() == 1).await;
-    // The old answer is on its way; now the rights change and the token is forgotten.
-    identity.forget(&token("good").hash());
+    // The old answer is on its way; now the rights change, and a signal says so.
+    identity.hear(signal);
     let mut changed = good_answer();
     changed["malls"] = json!([{"mallNo": 1002}]);
     stub.answers(200, changed.to_string());
@@ -349,7 +359,7 @@ async fn an_answer_asked_for_before_a_revocation_is_thrown_away() {
     assert_eq!(identity.who(&token("good")).await.unwrap().malls(), new_rights);
     assert_eq!(stub.asked(), 2);
     // Nor does it come back as the last good one.
-    identity.forget(&token("good").hash());
+    identity.hear(signal);
     stub.0.ill.store(true, SeqCst);
     assert_eq!(identity.who(&token("good")).await, Err(Refused::Unavailable));
 }

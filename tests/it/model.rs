@@ -111,7 +111,7 @@ impl Node {
             value: Some(value.as_bytes()),
         };
         let notification = Some(self.decoder.decode(&raw).expect("it is readable"));
-        self.hub.record(Incoming { partition, offset, notification });
+        self.hub.record(Incoming { partition, offset, content: notification });
         true
     }
 

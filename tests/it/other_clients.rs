@@ -299,7 +299,8 @@ async fn the_lines_of_the_readme_come_back_with_a_new_ticket_each_time() {
     let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_RETRY_SECONDS", "1")]).await;
     let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").display().to_string();
-    let arguments = [&format!("http://{}", wire.address), &token(1, &[7], None, false), &readme].map(String::as_str);
+    let (url, token) = (format!("http://{}", wire.address), token(1, &[7], None, false));
+    let arguments = [url.as_str(), &token, &readme];
     let started = Program::start(Runner::Node, "tickets_eventsource.mjs", "eventsource", &arguments);
     let Some(program) = started else { return };
     let mut page = Foreign { program, story: Story::default() };
@@ -321,6 +322,7 @@ async fn the_lines_of_the_readme_come_back_with_a_new_ticket_each_time() {
         shown.extend((event.name == "shown").then(|| event.json()["title"].as_str().unwrap().to_owned()));
     }
     assert_eq!(shown, wanted);
+    page.until(|story| story.heard.len() == wanted.len()).await;
     page.story.check(&publisher.sent(), |_| true);
     let of = async |outcome: &str| server.metric(&format!("allim_tickets_total{{outcome=\"{outcome}\"}}")).await;
     assert_eq!((of("issued").await, of("redeemed").await), (6.0, 6.0));

@@ -97,7 +97,7 @@ impl Narrow {
             value: Some(value.as_bytes()),
         };
         let notification = Some(self.decoder.decode(&raw).unwrap());
-        self.hub.record(Incoming { partition: 0, offset, notification });
+        self.hub.record(Incoming { partition: 0, offset, content: notification });
     }
 
     fn tell(&self, audience: &str, title: &str) {

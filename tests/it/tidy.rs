@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["notification"]),
     ("identity", &["notification", "telemetry"]),
     ("publish", &["notification", "telemetry"]),
-    ("ingest", &["notification", "telemetry", "shutdown"]),
+    ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     ("deliver", &["notification", "hub", "telemetry", "shutdown"]),
     ("http", &["notification", "identity", "deliver", "hub", "telemetry", "publish", "shutdown"]),

@@ -18,6 +18,8 @@ const WRITE_AT_ONCE: usize = 64 * 1024;
 
 /// The client of a connection.
 pub(super) struct Peer {
+    /// Counts connections.
+    pub number: u64,
     /// Where it reached us.
     pub reached: SocketAddr,
     /// Where it came from.
@@ -94,7 +96,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, peer: &Peer, request: Request) 
         ApiKey::Produce => produce(shared, &request).await,
         ApiKey::Fetch => {
             let asked = request.decode()?;
-            let answer = fetch::fetch(shared, &request.client_id, &peer.waiter, asked).await;
+            let answer = fetch::fetch(shared, &request.client_id, peer, asked).await;
             request.encode(&answer.ok_or(Hangup::Stopping)?)
         }
         ApiKey::JoinGroup | ApiKey::SyncGroup | ApiKey::Heartbeat | ApiKey::LeaveGroup => {

@@ -9,9 +9,9 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 use kafka_protocol::protocol::StrBytes;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::dispatch::Peer;
 use super::log::{LEADER_EPOCH, Span};
 use super::shared::Shared;
 use super::topics::locked;
@@ -44,7 +44,7 @@ struct Look {
 pub(super) async fn fetch(
     shared: &Arc<Shared>,
     client_id: &str,
-    waiter: &Arc<Notify>,
+    peer: &Peer,
     request: FetchRequest,
 ) -> Option<FetchResponse> {
     if request.session_id != 0 {
@@ -55,12 +55,12 @@ pub(super) async fn fetch(
     let until = Instant::now() + wait;
     let enough = usize::try_from(request.min_bytes).unwrap_or(0);
     let look = loop {
-        let look = look(shared, client_id, waiter, &request);
+        let look = look(shared, client_id, peer, &request);
         if look.failed || look.bytes >= enough {
             break look;
         }
         // The waiter was registered before looking, so a batch that came since has already told it.
-        if timeout_at(until, waiter.notified()).await.is_err() {
+        if timeout_at(until, peer.waiter.notified()).await.is_err() {
             break look;
         }
     };
@@ -71,7 +71,7 @@ pub(super) async fn fetch(
 }
 
 /// Looks at every partition; nothing but a few headers is read.
-fn look(shared: &Shared, client_id: &str, waiter: &Arc<Notify>, request: &FetchRequest) -> Look {
+fn look(shared: &Shared, client_id: &str, peer: &Peer, request: &FetchRequest) -> Look {
     let mut room = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_ANSWER);
     let mut look = Look { topics: Vec::with_capacity(request.topics.len()), bytes: 0, failed: false };
     for FetchTopic { topic, partitions, .. } in &request.topics {
@@ -80,7 +80,7 @@ fn look(shared: &Shared, client_id: &str, waiter: &Arc<Notify>, request: &FetchR
             // Behind the first batch the limits count: an answer is never empty for want of room.
             let full = look.bytes > 0 && room == 0;
             let limit = if full { None } else { Some(room) };
-            let one = look_at(shared, client_id, waiter, topic, asked, limit);
+            let one = look_at(shared, client_id, peer, topic, asked, limit);
             match &one.data {
                 Ok(Some(span)) if look.bytes > 0 && span.length > room => {
                     found.push(Found { data: Ok(None), ..one });
@@ -104,7 +104,7 @@ fn look(shared: &Shared, client_id: &str, waiter: &Arc<Notify>, request: &FetchR
 fn look_at(
     shared: &Shared,
     client_id: &str,
-    waiter: &Arc<Notify>,
+    peer: &Peer,
     topic: &str,
     asked: &FetchPartition,
     room: Option<usize>,
@@ -118,9 +118,9 @@ fn look_at(
     }
     let limit = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
     let mut log = locked(&partition.log);
-    log.wait(waiter);
+    log.wait(&peer.waiter);
     let (start, end) = (log.start(), log.end());
-    if shared.faults.holds(client_id, topic, asked.partition) {
+    if shared.faults.holds(client_id, topic, asked.partition, peer.number) {
         return Found { partition: asked.partition, end, start, data: Ok(None) };
     }
     let data = match room {

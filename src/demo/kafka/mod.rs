@@ -169,7 +169,12 @@ impl Broker {
         self.shared.faults.hold(client_id, topic, partition);
     }
 
-    /// Ends [`Broker::hold`]; what came meanwhile is seen at once.
+    /// The same for the connections that are open now; a client that connects anew is served. So stands a fetcher still.
+    pub fn stall(&self, client_id: &str, topic: &str, partition: i32) {
+        self.shared.faults.stall(client_id, topic, partition);
+    }
+
+    /// Ends [`Broker::hold`] and [`Broker::stall`]; what came meanwhile is seen at once.
     pub fn release(&self, client_id: &str, topic: &str, partition: i32) {
         self.shared.faults.release(client_id, topic, partition);
         if let Some(partition) = self.shared.topics.partition(topic, partition) {

@@ -1,5 +1,6 @@
 //! What all connections of the broker share: its settings, topics, groups, and the faults that tests set.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, watch};
@@ -28,8 +29,9 @@ pub(super) struct Shared {
 
 /// What tests switch on and off; nothing else touches it.
 pub(super) struct Faults {
-    /// Client id, topic, partition.
-    held: Mutex<Vec<(String, String, i32)>>,
+    /// Client id, topic, partition; of connections before this number.
+    held: Mutex<Vec<(String, String, i32, u64)>>,
+    connections: AtomicU64,
     pub paused: watch::Sender<bool>,
 }
 
@@ -41,7 +43,11 @@ impl Shared {
             topics,
             offsets,
             groups: Arc::new(Groups::default()),
-            faults: Faults { held: Mutex::new(Vec::new()), paused: watch::Sender::new(false) },
+            faults: Faults {
+                held: Mutex::new(Vec::new()),
+                connections: AtomicU64::new(0),
+                paused: watch::Sender::new(false),
+            },
             file_jobs: Arc::new(Semaphore::new(FILE_JOBS as usize)), // eight fits everywhere
         }
     }
@@ -71,16 +77,29 @@ impl Shared {
 }
 
 impl Faults {
+    /// The number of a new connection.
+    pub(super) fn connected(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::SeqCst)
+    }
+
     pub(super) fn hold(&self, client_id: &str, topic: &str, partition: i32) {
-        locked(&self.held).push((client_id.to_owned(), topic.to_owned(), partition));
+        locked(&self.held).push((client_id.to_owned(), topic.to_owned(), partition, u64::MAX));
+    }
+
+    pub(super) fn stall(&self, client_id: &str, topic: &str, partition: i32) {
+        let before = self.connections.load(Ordering::SeqCst);
+        locked(&self.held).push((client_id.to_owned(), topic.to_owned(), partition, before));
     }
 
     pub(super) fn release(&self, client_id: &str, topic: &str, partition: i32) {
-        locked(&self.held).retain(|(c, t, p)| !(c == client_id && t == topic && *p == partition));
+        locked(&self.held).retain(|(c, t, p, _)| !(c == client_id && t == topic && *p == partition));
     }
 
-    pub(super) fn holds(&self, client_id: &str, topic: &str, partition: i32) -> bool {
-        locked(&self.held).iter().any(|(c, t, p)| c == client_id && t == topic && *p == partition)
+    pub(super) fn holds(&self, client_id: &str, topic: &str, partition: i32, connection: u64) -> bool {
+        let holds = |(c, t, p, before): &(String, String, i32, u64)| {
+            c == client_id && t == topic && *p == partition && connection < *before
+        };
+        locked(&self.held).iter().any(holds)
     }
 
     /// Returns when the broker is not paused.

@@ -102,7 +102,8 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, from: SocketAddr, mut sto
 
 async fn talk(shared: &Arc<Shared>, mut stream: TcpStream, from: SocketAddr) -> Result<(), End> {
     stream.set_nodelay(true)?;
-    let peer = Peer { reached: stream.local_addr()?, from, waiter: Arc::new(Notify::new()) };
+    let (number, reached) = (shared.faults.connected(), stream.local_addr()?);
+    let peer = Peer { number, reached, from, waiter: Arc::new(Notify::new()) };
     let mut buffer = BytesMut::new();
     while let Some(frame) = read_frame(&mut stream, &mut buffer).await? {
         let request = parse(frame)?;
