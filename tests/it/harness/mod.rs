@@ -6,6 +6,7 @@ pub mod checker;
 pub mod crowd;
 pub mod kafka;
 pub mod listener;
+pub mod program;
 pub mod publisher;
 pub mod server;
 pub mod sse;
