@@ -15,7 +15,6 @@ use tokio::{
 use crate::harness::{
     Accounts, Kafka, Listener, Publisher, Server, Story,
     accounts::token,
-    apache,
     program::{Program, Runner},
     sse::Event,
     until,
@@ -47,7 +46,7 @@ async fn confluent_kafka_writes_records_and_reads_them_back() {
 }
 
 /// A program that publishes as a domain service would: what it meant to, an operator hears, in order.
-async fn is_heard(kafka: Kafka, runner: Runner, file: &str, needs: &str) {
+pub async fn is_heard(kafka: Kafka, runner: Runner, file: &str, needs: &str) {
     let accounts = Accounts::start().await;
     let server = Server::start(&kafka, &accounts, &[]).await;
     let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
@@ -79,15 +78,6 @@ async fn what_kafkajs_publishes_is_heard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_java_client_publishes_is_heard() {
     is_heard(Kafka::start().await, Runner::Java, "Publish.java", "javac").await;
-}
-
-/// In transactions, of which every other one is aborted: the small broker has none.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_confluent_kafka_commits_is_heard_and_what_it_aborts_is_not() {
-    if apache::there_is("other_clients: transactions of confluent-kafka") {
-        let kafka = Kafka::shared_apache(3).await;
-        is_heard(kafka, Runner::Python, "publish_confluent.py", "confluent-kafka").await;
-    }
 }
 
 /// A wire between a client and the server that can be cut.

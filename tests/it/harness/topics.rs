@@ -62,6 +62,32 @@ pub async fn answers(place: Place, partitions: i32) {
     asking.await.expect("the brokers answer");
 }
 
+/// How one partition is kept.
+pub struct Replicas {
+    /// The broker that leads; below 1: none.
+    pub leader: i32,
+    /// The broker that leads when all are well.
+    pub first: i32,
+    pub in_sync: usize,
+}
+
+/// How each partition is kept; nothing where nobody answers.
+pub async fn replicas(place: Place) -> Vec<Replicas> {
+    let asking = tokio::task::spawn_blocking(move || {
+        let client: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", place.to_string()).create().expect("a client");
+        let Ok(metadata) = client.fetch_metadata(Some(place.topic), PATIENCE / 10) else { return vec![] };
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        let replicas = partitions.map(|one| Replicas {
+            leader: one.leader(),
+            first: one.replicas().first().copied().unwrap_or(-1),
+            in_sync: one.isr().len(),
+        });
+        replicas.collect()
+    });
+    asking.await.expect("it is asked")
+}
+
 /// How many partitions of the topic have a leader; None: nobody answers.
 fn led(client: &BaseConsumer, topic: &str) -> Option<i32> {
     let metadata = client.fetch_metadata(None, PATIENCE / 10).ok()?;
