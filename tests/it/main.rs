@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
 
+mod apache;
 mod bad_records;
 mod broker;
 mod broker_trouble;

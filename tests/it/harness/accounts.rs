@@ -72,6 +72,15 @@ impl Accounts {
         Accounts { address, inner }
     }
 
+    /// Knows the people of the demo as well.
+    pub async fn with_the_cast() -> Accounts {
+        let accounts = Accounts::start().await;
+        for person in allim::demo::accounts::cast().as_array().expect("a list") {
+            accounts.change(person["token"].as_str().expect("a token"), Some(person.clone()));
+        }
+        accounts
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/me", self.address)
     }
