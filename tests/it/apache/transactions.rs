@@ -190,3 +190,51 @@ async fn what_confluent_kafka_commits_is_heard_and_what_it_aborts_is_not() {
         is_heard(kafka, Runner::Python, "publish_confluent.py", "confluent-kafka").await;
     }
 }
+
+/// Neither an end made of control records nor one that an open transaction holds back is a client that stands still.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watchdog_stays_quiet_where_the_log_ends_in_what_nobody_is_sent() {
+    let Some((kafka, accounts)) = play().await else { return };
+    let server = Server::start(&kafka, &accounts, &[("ALLIM_KAFKA_STALL_SECONDS", "5")]).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    let (service, slow) = (Transactional::new(kafka.address, "service"), Transactional::new(kafka.address, "slow"));
+    service.begin().tell("one").await;
+    service.commit();
+    listener.hears("one").await;
+    service.begin().tell("taken back").await;
+    service.abort();
+    slow.begin().tell("not yet").await;
+    service.begin().tell("behind it").await;
+    service.commit();
+    // That nothing happens is the behaviour: three times as long as the watchdog's patience.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(server.metric("allim_reader_rebuilds_total").await, 0.0, "{}", server.log());
+    slow.commit();
+    listener.hears("behind it").await;
+    assert_eq!(listener.story.titles(), ["one", "not yet", "behind it"]);
+    assert_eq!(listener.story.live, Some(true));
+}
+
+/// Memory of a node that starts begins behind the control records; who has everything stands before them, and missed
+/// nothing. He was told of a gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_everything_hears_of_no_gap_from_a_node_that_starts_behind_control_records() {
+    let Some((kafka, accounts)) = play().await else { return };
+    let env = [("ALLIM_HUB_MEMORY_AGE_SECONDS", "2")];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    let service = Transactional::new(kafka.address, "service");
+    service.begin().tell("one").await;
+    service.commit();
+    listener.hears("one").await;
+    let story = listener.cut();
+    // Age is the behaviour: the record has to be older than memory.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let server = server.again().await;
+    let mut back = Listener::open(server.address, &operator, story.position.as_deref()).await;
+    back.live().await;
+    assert_eq!((back.story.hellos[0]["recovered"].clone(), back.story.gaps.len()), (true.into(), 0));
+}
