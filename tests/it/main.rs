@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
 
+mod apache;
 mod bad_records;
 mod broker;
 mod broker_trouble;
@@ -11,6 +12,7 @@ mod first_run;
 mod harness;
 mod identity;
 mod jobs;
+mod log_life;
 mod model;
 mod origins;
 mod other_clients;
@@ -18,6 +20,7 @@ mod publish;
 mod regressions;
 mod secrets;
 mod settings;
+mod signals;
 mod slow_readers;
 mod tickets;
 mod tidy;

@@ -12,6 +12,7 @@ use std::{
 
 use axum::{Json, Router, extract::State, http::HeaderMap, http::StatusCode, routing::get};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::secrets;
 
@@ -20,6 +21,7 @@ struct Inner {
     calls: AtomicU64,
     ill: AtomicBool,
     slow: Mutex<Duration>,
+    held: watch::Sender<bool>,
     /// Rights that differ from what the token says.
     changed: Mutex<HashMap<String, Option<Value>>>,
 }
@@ -76,6 +78,15 @@ impl Accounts {
         Accounts { address, inner }
     }
 
+    /// Knows the people of the demo as well.
+    pub async fn with_the_cast() -> Accounts {
+        let accounts = Accounts::start().await;
+        for person in allim::demo::accounts::cast().as_array().expect("a list") {
+            accounts.change(person["token"].as_str().expect("a token"), Some(person.clone()));
+        }
+        accounts
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/me", self.address)
     }
@@ -90,6 +101,11 @@ impl Accounts {
 
     pub fn answer_after(&self, delay: Duration) {
         *self.inner.slow.lock().unwrap() = delay;
+    }
+
+    /// From now on answers are decided and not told; false tells them all.
+    pub fn hold_answers(&self, hold: bool) {
+        self.inner.held.send_replace(hold);
     }
 
     /// From now on this token has these rights; None: it opens nothing any more.
@@ -108,5 +124,7 @@ async fn who(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Json
     let header = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = header.strip_prefix("Bearer ").unwrap_or(header);
     let changed = inner.changed.lock().unwrap().get(token).cloned();
-    changed.unwrap_or_else(|| believe(token)).map(Json).ok_or(StatusCode::UNAUTHORIZED)
+    let answer = changed.unwrap_or_else(|| believe(token)).map(Json).ok_or(StatusCode::UNAUTHORIZED);
+    let _ = inner.held.subscribe().wait_for(|held| !held).await;
+    answer
 }

@@ -31,11 +31,21 @@ pub struct Server {
 impl Server {
     /// Reads this broker, asks these accounts.
     pub async fn start(kafka: &Kafka, accounts: &Accounts, env: &[(&str, &str)]) -> Server {
-        let servers = kafka.address.to_string();
-        let url = accounts.url();
-        let mut all = vec![("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
+        let mut server = Server::spawn_with(kafka, accounts, env);
+        server.ready().await;
+        server
+    }
+
+    /// The same without waiting.
+    pub fn spawn_with(kafka: &Kafka, accounts: &Accounts, env: &[(&str, &str)]) -> Server {
+        let (servers, url) = (kafka.address.to_string(), accounts.url());
+        let mut all = vec![
+            ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()),
+            ("ALLIM_KAFKA_TOPIC", kafka.address.topic),
+            ("ALLIM_ACCOUNTS_URL", &url),
+        ];
         all.extend_from_slice(env);
-        Server::demo(&all).await
+        Server::spawn(&all)
     }
 
     /// With nothing set but its ports: broker and accounts are its own.

@@ -1,0 +1,68 @@
+//! The life of a log: a topic that is created anew, and a client that stands still.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, kafka::TOPIC, topics};
+
+/// Fault row 6. The new log is at once longer than the old one was: nothing but the topic's id tells them apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_06_a_topic_created_anew_is_a_gap_and_is_read_from_its_beginning() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    let publisher = Publisher::new(kafka.address);
+    publisher.tell("mall:7", "mall:7", "of the old log").await;
+    listener.hears("of the old log").await;
+    let old = listener.story.position.clone();
+    topics::create_anew(kafka.address, 1).await;
+    let publisher = Publisher::new(kafka.address);
+    for i in 0..10 {
+        publisher.tell("mall:7", "mall:7", &format!("new {i}")).await;
+    }
+    let since = Instant::now();
+    while listener.story.gaps.is_empty() {
+        listener.next().await.expect("the stream goes on");
+    }
+    assert_eq!(listener.story.gaps, ["epoch"]);
+    assert!(since.elapsed() < Duration::from_secs(15), "told only after {:?}", since.elapsed());
+    while !listener.story.titles().ends_with(&["new 9"]) {
+        listener.event("message").await;
+    }
+    let heard = listener.story.titles();
+    let after: Vec<_> = (0..10).map(|i| format!("new {i}")).collect();
+    assert_eq!(heard[heard.len() - 10..], after, "from its first record, in order");
+    // A position of the old log, and one of the new.
+    let mut back = Listener::open(server.address, &operator, old.as_deref()).await;
+    back.live().await;
+    assert_eq!((back.story.gaps.clone(), back.story.titles().len()), (vec!["epoch".to_owned()], 10));
+    let mut on = Listener::open(server.address, &operator, listener.story.position.as_deref()).await;
+    on.live().await;
+    assert_eq!((on.story.gaps.len(), on.story.titles().len()), (0, 0));
+}
+
+/// librdkafka has stood still for ever after brokers came and went. Here the broker stops serving the connections that
+/// are open: the end moves on, no error comes, and only a new client gets anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stands_still_is_replaced_and_nothing_is_missed() {
+    let kafka = Kafka::always_small("a_client_that_stands_still_is_replaced_and_nothing_is_missed", 2).await;
+    let accounts = Accounts::start().await;
+    let env = [("ALLIM_KAFKA_CLIENT_ID", "still"), ("ALLIM_KAFKA_STALL_SECONDS", "5")];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    let publisher = Publisher::new(kafka.address);
+    let first = publisher.tell("mall:7", "mall:7", "before").await;
+    listener.hears("before").await;
+    kafka.broker().stall("still", TOPIC, i32::try_from(first.partition).unwrap());
+    for i in 0..20 {
+        publisher.tell("mall:7", "mall:7", &format!("while it stands still {i}")).await;
+    }
+    let status = listener.event("status").await.json();
+    assert_eq!(status, serde_json::json!({"live": false, "reason": "stalled"}));
+    listener.hears("while it stands still 19").await;
+    listener.live().await;
+    assert_eq!(server.metric("allim_reader_rebuilds_total").await, 1.0);
+    listener.story.check(&publisher.sent(), |_| true);
+}
