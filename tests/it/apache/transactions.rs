@@ -167,7 +167,7 @@ async fn an_open_transaction_holds_back_what_is_behind_it_and_then_everything_co
         let mut early = Listener::open(other.address, &operator, Some("earliest")).await;
         early.live().await;
         let held_back = |title: &&str| *title == format!("inside {round}") || *title == format!("behind {round}");
-        assert!(!listener.story.titles().iter().any(&held_back), "{:?}", listener.story.titles());
+        assert!(!listener.story.titles().iter().any(held_back), "{:?}", listener.story.titles());
         assert!(!early.story.titles().iter().any(held_back), "{:?}", early.story.titles());
         if ends == "commit" {
             service.commit();
