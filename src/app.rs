@@ -19,7 +19,7 @@ use crate::{
     demo,
     http::{self, Connections, Doors, Recheck},
     hub::Hub,
-    identity::Identity,
+    identity::{ClusterKey, Identity, Tickets},
     ingest::{Ingest, Refill},
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
@@ -91,6 +91,19 @@ fn bind(address: SocketAddr, send_buffer: usize, setting: &str) -> anyhow::Resul
         .with_context(|| format!("{address} cannot be listened on; choose another address with {setting}"))
 }
 
+/// What the nodes share. In the demo there is one node, whose tickets outlive it.
+fn cluster_key(settings: &config::Settings) -> anyhow::Result<ClusterKey> {
+    if let Some(key) = &settings.cluster_key {
+        return Ok(ClusterKey::given(key.text()));
+    }
+    if settings.broker == Broker::Real {
+        tracing::warn!("ALLIM_CLUSTER_KEY is not set: tickets hold on the node that gave them out");
+        return Ok(ClusterKey::of_this_process());
+    }
+    ClusterKey::kept_in(&settings.data_dir)
+        .with_context(|| format!("the cluster's key in {} cannot be read or made", settings.data_dir.display()))
+}
+
 /// What is not set is embedded.
 async fn start_demo(settings: &mut config::Settings) -> anyhow::Result<Demo> {
     let mut demo = Demo::default();
@@ -153,6 +166,7 @@ impl Server {
             identity,
             streams: streams.clone(),
             recheck: recheck.clone(),
+            tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
             metrics: metrics.clone(),
         };
         let address = public.local_addr().context("the address that is listened on")?;

@@ -53,8 +53,9 @@ pub struct Settings {
     pub telemetry: telemetry::Settings,
     /// The built-in types, and those of the file that was named.
     pub catalogue: Catalogue,
-    /// None: one per node, made at the start.
+    /// None: kept in the data folder where the broker is embedded, else one of this process alone.
     pub cluster_key: Option<Secret>,
+    pub ticket_life: Duration,
     pub database_url: Option<Secret>,
     pub trusted_proxies: Vec<parse::Network>,
     /// What was set, and where.
@@ -144,6 +145,8 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let telemetry = read_telemetry(r);
     let own_types = r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?)));
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
+    let longest_life = identity::tickets::LONGEST_LIFE.as_secs();
+    let ticket_life = r.get("tickets.life_seconds", parse::seconds(1..=longest_life));
     let database_url = r.get("database_url", parse::database_url).map(Secret);
     let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
     Some(Settings {
@@ -158,6 +161,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         telemetry: telemetry?,
         catalogue: own_types.unwrap_or_else(Catalogue::builtin),
         cluster_key,
+        ticket_life: ticket_life?,
         database_url,
         trusted_proxies,
         origins: Vec::new(),
@@ -357,6 +361,9 @@ impl Settings {
         }
         if let Broker::Embedded { .. } = self.broker {
             report.push_str("  the broker is the small embedded one: kafka.bootstrap_servers is not set\n");
+        }
+        if self.broker == Broker::Real && self.cluster_key.is_none() {
+            report.push_str("  tickets hold on the node that gave them out: cluster_key is not set\n");
         }
         if self.accounts == Accounts::Demo {
             report.push_str("  the accounts are the demo's: accounts.url is not set\n");

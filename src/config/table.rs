@@ -69,9 +69,9 @@ pub const SETTINGS: &[Setting] = &[
     is("listen", "127.0.0.1:8080", "Where operators connect."),
     is("management_listen", "127.0.0.1:9464", "Where metrics and health are asked for; off loopback it wants `management_token`."),
     secret("management_token", "none", "Bearer token for everything on the management port but metrics and health."),
-    is("data_dir", "./data", "The folder for what this node keeps: the small broker's log and its address."),
+    is("data_dir", "./data", "The folder for what this node keeps: the small broker's log and its address, and the demo's key."),
     in_part("database_url", "none", "`sqlite:PATH` or `postgres://…`: the timeline's store. Checked, and not used yet."),
-    secret("cluster_key", "one per node", "32 bytes of text or more, the same on all nodes, from which they sign what another node must trust."),
+    secret("cluster_key", "in the demo one kept in the data folder, with real brokers one per process", "32 bytes of text or more, the same on all nodes: it seals tickets, which any node with it can then redeem."),
     means("allowed_origins", "our own", "Other origins whose scripts may read our answers, exact: `https://admin.example.com`."),
     means("trusted_proxies", "none", "Addresses or networks whose `X-Forwarded-For` is believed: `10.0.0.0/8`. Checked, and not used yet."),
     is("token_header", "Authorization", "The header that carries the token to the account service: `Authorization` sends `Bearer …`, any other the bare token."),
@@ -130,6 +130,8 @@ pub const SETTINGS: &[Setting] = &[
     is("http.send_buffer_bytes", "65536", "The kernel's send buffer of one connection."),
     is("http.connections", "20000", "Connections at once."),
     is("http.recheck_seconds", "60", "How often the rights of an open stream are asked again."),
+
+    is("tickets.life_seconds", "30", "How long a ticket can be redeemed; a browser does so at once."),
 
     means("demo.kafka_listen", "where it was last time, else 127.0.0.1:9092, else any free port", "Where the small embedded broker listens; loopback only."),
     is("demo.log_max_bytes", "1073741824", "What the small broker keeps at most."),

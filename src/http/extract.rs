@@ -1,4 +1,4 @@
-//! What a request says: the token, the place to go on from, the language, and whether its page may listen here.
+//! What a request says: the token or the ticket, the place to go on from, and the language.
 
 use http::{HeaderMap, Uri, header, request::Parts};
 
@@ -37,6 +37,11 @@ fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     pairs.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value.trim_matches('"'))
 }
 
+/// The ticket in the URL, which browsers can send with an `EventSource` too.
+pub fn ticket(uri: &Uri) -> Option<String> {
+    query(uri, "ticket")
+}
+
 /// Where to go on.
 pub fn asked(parts: &Parts) -> Asked {
     let header = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?").to_owned());
@@ -58,17 +63,6 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
     let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     // curl and most libraries say `*/*` or nothing: they came for the stream.
     accepted.peek().is_none() || accepted.any(|line| line.contains("text/event-stream") || line.contains("*/*"))
-}
-
-/// Pages of our own host and of listed origins may listen; a request without `Origin` comes from no other page.
-pub fn origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    let Some(origin) = origins.next() else { return Ok(()) };
-    let origin = origin.to_str().map_err(|_| Problem::OriginRefused)?;
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let ours = ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(host));
-    let listed = allowed.iter().any(|one| one == origin);
-    if origins.next().is_none() && (ours || listed) { Ok(()) } else { Err(Problem::OriginRefused) }
 }
 
 /// The first value of a query parameter.

@@ -1,35 +1,29 @@
-//! `GET /notifications`: a token, a place to go on from, and from there on a stream of events.
+//! `GET /notifications`: a token or a ticket, a place to go on from, and from there on a stream of events.
 
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderValue, Method, header, request::Parts};
 
-use super::{Doors, extract, problem::Problem, recheck::Watched};
+use super::{Doors, extract, origin::Page, problem::Problem, proof::Proof, recheck::Watched};
 use crate::{
     deliver::{Arrival, Goodbye, QueueBody, queue, sse::SSE},
     hub::{Coat, Command, Outlet},
-    identity::Refused,
 };
 
 /// Opens a stream.
 pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, Problem> {
-    extract::origin(&parts.headers, &doors.settings.allowed_origins)?;
+    let page = Page::of(&parts.headers, &doors.settings.allowed_origins)?;
     let lang = extract::lang(&parts.uri)?;
-    let token = extract::token(&parts, &doors.cookie)?;
+    let proof = Proof::of(&parts, &page, &doors)?;
     if doors.streams.is_draining() {
         let window = doors.streams.settings().drain_window;
         return Ok(farewell(&doors, Goodbye::Restart { window }));
     }
     let asked = doors.identity.now();
-    let viewer = match doors.identity.who(&token).await {
+    let viewer = match proof.viewer(&doors).await {
         Ok(viewer) => viewer,
-        Err(Refused::Unknown) => return Err(Problem::BadToken),
-        // Never a 5xx or a 401 to an EventSource: it would close for good although the token may be fine.
-        Err(Refused::Unavailable) if extract::wants_events(&parts.headers) => {
-            return Ok(farewell(&doors, Goodbye::Accounts));
-        }
-        Err(Refused::Unavailable) => return Err(Problem::AccountsUnavailable),
+        Err(problem) => return refuse(problem, &parts, &doors),
     };
     // Whoever asks for the head alone shall have it, and no seat.
     if parts.method == Method::HEAD {
@@ -43,7 +37,8 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
     };
     let settings = doors.streams.settings();
     let (outlet, body, progress) = queue(settings.queue_frames, settings.queue_bytes, gone);
-    let watched = doors.recheck.watch(Watched { id, shard: shard.clone(), token, viewer: Arc::clone(&viewer) });
+    let watched =
+        doors.recheck.watch(Watched { id, shard: shard.clone(), token: proof.token, viewer: Arc::clone(&viewer) });
     let arrival = Arrival {
         id,
         viewer,
@@ -58,8 +53,16 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
             doors.recheck.opened(id, asked);
             Ok(stream(body))
         }
-        Err(_) if extract::wants_events(&parts.headers) => Ok(farewell(&doors, Goodbye::Overload)),
-        Err(_) => Err(Problem::Overload),
+        Err(_) => refuse(Problem::Overload, &parts, &doors),
+    }
+}
+
+/// Never a 5xx to an EventSource: it would close for good, although what it shows may be fine in a minute.
+fn refuse(problem: Problem, parts: &Parts, doors: &Doors) -> Result<Response, Problem> {
+    match problem {
+        Problem::AccountsUnavailable if extract::wants_events(&parts.headers) => Ok(farewell(doors, Goodbye::Accounts)),
+        Problem::Overload if extract::wants_events(&parts.headers) => Ok(farewell(doors, Goodbye::Overload)),
+        problem => Err(problem),
     }
 }
 

@@ -5,9 +5,12 @@ mod extract;
 mod guarded;
 mod listen;
 mod management;
+mod origin;
 mod pages;
 mod problem;
+mod proof;
 mod recheck;
+mod tickets;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,12 +18,12 @@ use axum::{
     Router,
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
+    cors::{AllowCredentials, AllowOrigin, CorsLayer},
     set_header::SetResponseHeaderLayer,
 };
 
@@ -30,7 +33,7 @@ pub use recheck::Recheck;
 
 use crate::{
     deliver::Streams,
-    identity::Identity,
+    identity::{Identity, Tickets},
     telemetry::{Metrics, Readiness},
 };
 use problem::Problem;
@@ -67,6 +70,7 @@ pub struct Doors {
     pub identity: Identity,
     pub streams: Streams,
     pub recheck: Recheck,
+    pub tickets: Tickets,
     pub metrics: Metrics,
 }
 
@@ -77,6 +81,7 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
         .route("/", get(pages::index))
         .route("/index.js", get(pages::script))
         .route("/notifications", get(listen::sse))
+        .route("/tickets", post(tickets::issue))
         .merge(management::health(readiness))
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
@@ -100,10 +105,11 @@ fn header_always(name: HeaderName, value: &'static str) -> SetResponseHeaderLaye
 /// Exact origins, with credentials; never a wildcard.
 fn cors(allowed: &[String]) -> CorsLayer {
     let origins: Vec<HeaderValue> = allowed.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let listed = origins.clone();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_credentials(true)
-        .allow_methods([Method::GET])
+        .allow_credentials(AllowCredentials::predicate(move |origin, _| listed.contains(origin)))
+        .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CACHE_CONTROL, HeaderName::from_static("last-event-id")])
         .max_age(Duration::from_secs(600))
 }

@@ -7,12 +7,19 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::identity::Refused;
+
 /// Why a request is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
     NoToken,
     BadToken,
     TokenInUrl,
+    BadTicket,
+    LateTicket,
+    UsedTicket,
+    TicketOfOtherPage,
+    TicketOfOtherOperator,
     OriginRefused,
     BadLanguage,
     HostRequired,
@@ -29,18 +36,33 @@ impl Problem {
             Problem::NoToken => (
                 StatusCode::UNAUTHORIZED,
                 "no_token",
-                "Send a token: `Authorization: Bearer …`, or the cookie of the back office.",
+                "Send a token: `Authorization: Bearer …`, the cookie of the back office, or a ticket that you got with one of them.",
             ),
             Problem::BadToken => (StatusCode::UNAUTHORIZED, "bad_token", "The token is not known, or has ended."),
             Problem::TokenInUrl => (
                 StatusCode::BAD_REQUEST,
                 "token_in_url",
-                "A token in a URL ends up in logs and histories. Send it as `Authorization: Bearer …`, or as a cookie.",
+                "A token in a URL ends up in logs and histories. Send it as `Authorization: Bearer …` or as a cookie, or get a ticket for it: `POST /tickets`.",
             ),
+            Problem::BadTicket => {
+                ticket("bad_ticket", "The ticket is none of this server, or was changed. Get a new one.")
+            }
+            Problem::LateTicket => {
+                ticket("late_ticket", "The ticket's time is over. Get a new one and use it at once.")
+            }
+            Problem::UsedTicket => {
+                ticket("used_ticket", "The ticket was used before. Get a new one for each connection.")
+            }
+            Problem::TicketOfOtherPage => {
+                ticket("ticket_of_other_page", "The ticket was given to a page of another origin. Get one from here.")
+            }
+            Problem::TicketOfOtherOperator => {
+                ticket("ticket_of_other_operator", "The ticket is not for who the token or the cookie beside it is.")
+            }
             Problem::OriginRefused => (
                 StatusCode::FORBIDDEN,
                 "origin_refused",
-                "Pages of this origin may not listen here. The server's setting is ALLIM_ALLOWED_ORIGINS.",
+                "Pages of this origin may not come in here. The server's setting is ALLIM_ALLOWED_ORIGINS.",
             ),
             Problem::BadLanguage => (StatusCode::BAD_REQUEST, "bad_language", "`lang` is `ko` or `en`."),
             Problem::HostRequired => (StatusCode::BAD_REQUEST, "host_required", "A request names exactly one host."),
@@ -55,6 +77,20 @@ impl Problem {
                 "The account service gives no answer. Come back later with the same token.",
             ),
             Problem::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
+        }
+    }
+}
+
+/// None of these is a secret: the exact ones are told only of tickets that are ours.
+const fn ticket(code: &'static str, detail: &'static str) -> (StatusCode, &'static str, &'static str) {
+    (StatusCode::UNAUTHORIZED, code, detail)
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        match refused {
+            Refused::Unknown => Problem::BadToken,
+            Refused::Unavailable => Problem::AccountsUnavailable,
         }
     }
 }

@@ -14,13 +14,17 @@ use tokio::{
 mod account_service;
 mod answer;
 mod cache;
+mod cluster_key;
 mod ledger;
 mod signal;
+pub mod tickets;
 mod token;
 
 pub use account_service::CannotAsk;
+pub use cluster_key::ClusterKey;
 pub use ledger::Moment;
 pub use signal::{Hears, NotASignal, Signal, SignalsAre};
+pub use tickets::Tickets;
 pub use token::{NotAHash, NotAToken, Token, TokenHash};
 
 use account_service::{AccountService, Failed};

@@ -88,6 +88,7 @@ pub struct Metrics {
     pub delivery_seconds: Histogram,
     pub lookups: Counters,
     pub lookup_seconds: Histogram,
+    pub tickets: Counters,
     pub connections: Gauge,
     pub connections_refused: Counters,
     registry: Arc<Registry>,
@@ -178,6 +179,12 @@ impl Metrics {
                 "lookup_seconds",
                 "Time that the account service took for an answer.",
                 &LOOKUP_BUCKETS,
+            ),
+            tickets: r.counters(
+                "tickets",
+                "outcome",
+                "Tickets given out, redeemed, and refused with the reason why.",
+                &["issued", "redeemed", "unreadable", "late", "ahead", "used", "other_page", "other_operator", "full"],
             ),
             connections: r.gauge("connections", "Open TCP connections on the public port."),
             connections_refused: r.counters(

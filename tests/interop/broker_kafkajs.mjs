@@ -37,9 +37,10 @@ async function readAll(groupId, fromBeginning) {
       eachMessage: async ({ message }) => {
         if (message.headers.run?.toString() !== run) return;
         seen.push(message);
-        if (seen.length === records.length) done();
       },
     });
+    // Not with the last record: it is committed only after it.
+    consumer.on(consumer.events.COMMIT_OFFSETS, () => seen.length === records.length && done());
   });
   await consumer.disconnect();
   return seen;

@@ -1,35 +1,17 @@
 //! Kafka away, late, growing, shrinking: the server stays, says how it is, and heals without a restart.
 
-use crate::harness::{
-    Accounts, Kafka, Listener, PATIENCE, Publisher, Server, accounts::token, kafka::TOPIC, sse::Stream, until,
-};
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
 };
 
-fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
-}
-
-async fn create_topic(kafka: &Kafka, partitions: i32) {
-    let topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(1));
-    admin(kafka).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();
-}
+use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, sse::Stream, topics, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_starts_without_kafka_and_heals() {
-    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+async fn fault_01_the_server_starts_without_kafka_and_heals() {
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
     kafka.go_away().await;
-    let servers = kafka.address.to_string();
-    let url = accounts.url();
-    let env = [("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
-    let server = Server::spawn(&env);
+    let server = Server::spawn_with(&kafka, &accounts, &[]);
     until("it answers", async || tokio::net::TcpStream::connect(server.address).await.is_ok()).await;
     assert_eq!(server.get("/readyz").await.0, 503, "memory is not filled yet");
 
@@ -49,8 +31,8 @@ async fn the_server_starts_without_kafka_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn brokers_away_and_back_and_nothing_is_missed() {
-    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+async fn fault_02_brokers_away_and_back_and_nothing_is_missed() {
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Publisher::new(kafka.address);
     let operator = token(1, &[7], None, false);
@@ -76,56 +58,89 @@ async fn brokers_away_and_back_and_nothing_is_missed() {
     listener.story.check(&publisher.sent(), |_| true);
 }
 
+/// What grows with the length of an outage: back-offs of every client, ours among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_02_a_minute_without_brokers_is_made_good_at_once() {
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    let before = Publisher::new(kafka.address);
+    before.tell("mall:7", "mall:7", "before").await;
+    listener.hears("before").await;
+    kafka.go_away().await;
+    assert_eq!(listener.event("status").await.json()["live"], false);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    kafka.come_back().await;
+    let back = Instant::now();
+    let publisher = Publisher::new(kafka.address);
+    for i in 0..100 {
+        publisher.tell("mall:7", &format!("key {i}"), &format!("after {i}")).await;
+    }
+    let sent = [before.sent(), publisher.sent()].concat();
+    while !listener.story.has_all(&sent, |_| true) {
+        listener.event("message").await;
+    }
+    let took = back.elapsed();
+    listener.live().await;
+    listener.story.check(&sent, |_| true);
+    // Five seconds on a quiet machine; a client that had given up would need a minute.
+    assert!(took < Duration::from_secs(20), "everything was there only after {took:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_broker_is_noticed_and_forgiven() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Publisher::new(kafka.address);
     let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
     listener.live().await;
-    kafka.broker().pause();
+    kafka.freeze();
     assert_eq!(listener.event("status").await.json()["live"], false);
-    kafka.broker().resume();
+    kafka.thaw();
     listener.live().await;
     publisher.tell("mall:7", "mall:7", "after").await;
     listener.hears("after").await;
     listener.story.check(&publisher.sent(), |_| true);
 }
 
+/// Twenty seconds are enough for a client to have given up on a topic, or to ask for it only now and then.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_comes_late_is_read_from_its_beginning() {
+async fn fault_05_a_topic_that_comes_late_is_read_from_its_beginning() {
     let (kafka, accounts) = (Kafka::with_partitions(0).await, Accounts::start().await);
-    let servers = kafka.address.to_string();
-    let url = accounts.url();
-    let env = [("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
-    let server = Server::spawn(&env);
+    let server = Server::spawn_with(&kafka, &accounts, &[]);
     until("it answers", async || tokio::net::TcpStream::connect(server.address).await.is_ok()).await;
     let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
     while listener.event("status").await.json()["reason"] != "topic" {}
-    create_topic(&kafka, 3).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    topics::create(kafka.address, 3, 1).await;
     let publisher = Publisher::new(kafka.address);
     publisher.tell("mall:7", "mall:7", "first").await;
+    let accepted = Instant::now();
     listener.hears("first").await;
+    let took = accepted.elapsed();
     listener.live().await;
     let waiting = "the topic does not exist";
     assert_eq!(server.log().matches(waiting).count(), 1, "said once:\n{}", server.log());
+    // Five seconds on a quiet machine; metadata that is asked for by its age alone would take minutes.
+    assert!(took < Duration::from_secs(20), "the first event came after {took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_partitions_are_read_from_their_beginning() {
-    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+async fn fault_07_new_partitions_are_read_from_their_beginning() {
+    let (kafka, accounts) = (Kafka::with_partitions(3).await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Publisher::new(kafka.address);
     let operator = token(1, &[7], None, false);
     let mut listener = Listener::open(server.address, &operator, None).await;
     listener.live().await;
-    publisher.tell("mall:7", "a", "one partition").await;
-    listener.hears("one partition").await;
+    publisher.tell("mall:7", "a", "three partitions").await;
+    listener.hears("three partitions").await;
     let before = listener.story.position.clone();
-    admin(&kafka).create_partitions(&[NewPartitions::new(TOPIC, 6)], &options()).await.unwrap()[0].clone().unwrap();
+    topics::grow(kafka.address, 6).await;
     // A producer of its own: the old one would learn of them only after its metadata's age.
     let publisher = Publisher::new(kafka.address);
-    let mut partitions = std::collections::HashSet::new();
+    let mut partitions = HashSet::new();
     let mut titles = Vec::new();
     for i in 0.. {
         let sent = publisher.tell("mall:7", &format!("key {i}"), &format!("event {i}")).await;
@@ -148,6 +163,37 @@ async fn new_partitions_are_read_from_their_beginning() {
     for title in &titles {
         assert!(back.story.titles().contains(&title.as_str()), "{title} is missing");
     }
+}
+
+/// The node is stopped while what it has not read is deleted: whoever listened is told once, and then has the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_08_what_retention_took_is_a_gap_and_the_rest_arrives() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    publisher.tell("mall:7", "mall:7", "one").await;
+    listener.hears("one").await;
+    let before = listener.story.position.clone();
+    server.signal("STOP");
+    for i in 0..30 {
+        publisher.tell("mall:7", "mall:7", &format!("event {i}")).await;
+    }
+    topics::delete_records(kafka.address, &[(0, 26)]).await;
+    server.signal("CONT");
+    assert_eq!(listener.event("gap").await.json()["reason"], "retention");
+    let heard = listener.story.heard.len();
+    publisher.tell("mall:7", "mall:7", "the end").await;
+    listener.hears("the end").await;
+    let after = &listener.story.titles()[heard..];
+    assert_eq!(after, ["event 25", "event 26", "event 27", "event 28", "event 29", "the end"]);
+    assert_eq!((listener.story.gaps.len(), listener.story.went_back.len()), (1, 0), "{}", listener.story.summary());
+
+    let mut back = Listener::open(server.address, &operator, before.as_deref()).await;
+    back.hears("the end").await;
+    assert_eq!((back.story.gaps.as_slice(), &back.story.titles()[..]), (&["retention".to_owned()][..], after));
 }
 
 /// Positions that no log of ours gave out: each is answered with a gap, from the start of memory, and nobody panics.

@@ -6,68 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 
 use crate::harness::{
-    Accounts, Kafka, Listener, Publisher, Sent, Server, Story, Wanderer, accounts::token, kafka::TOPIC, until,
+    Accounts, Kafka, Listener, Publisher, Sent, Server, Story,
+    accounts::token,
+    crowd::{audience, concerns, crowd},
+    kafka::TOPIC,
+    until,
 };
-
-const MALLS: [u64; 8] = [1001, 1002, 1003, 10, 100, 1, 7, 77];
-
-/// Whether an audience of [`audiences`] concerns an operator of this mall: everyone, or the mall is among the terms.
-fn concerns(mall: u64) -> impl Fn(&str) -> bool + Send + Sync + Clone + 'static {
-    let own = format!("mall:{mall}");
-    move |audience: &str| audience.split(',').any(|term| term == "everyone" || term == own)
-}
-
-/// Every mall, everyone, and unions of two malls, in turn; with the key that a domain service would choose.
-fn audience(i: u64) -> (String, String) {
-    let mall = |i: u64| MALLS[usize::try_from(i % 8).unwrap()];
-    match i % 10 {
-        8 => ("everyone".into(), format!("mall:{}", mall(i / 10))),
-        9 => (format!("mall:{},mall:{}", mall(i / 10), mall(i / 10 + 3)), format!("mall:{}", mall(i / 10))),
-        _ => (format!("mall:{}", mall(i)), format!("mall:{}", mall(i))),
-    }
-}
-
-struct Crowd {
-    wanderers: JoinSet<(u64, Story)>,
-    done: watch::Sender<bool>,
-    publisher: Arc<Publisher>,
-}
-
-/// Lets `count` listeners of all malls wander over the servers.
-fn crowd(count: u64, cut_within: u64, servers: &[SocketAddr], publisher: &Arc<Publisher>) -> Crowd {
-    let (done, watching) = watch::channel(false);
-    let mut wanderers = JoinSet::new();
-    for i in 0..count {
-        let mall = MALLS[usize::try_from(i % 8).unwrap()];
-        let wanderer = Wanderer { token: token(70_000 + i, &[mall], None, false), seed: i, cut_within };
-        let (servers, watching, publisher) = (servers.to_vec(), watching.clone(), Arc::clone(publisher));
-        wanderers.spawn(async move {
-            let mine = concerns(mall);
-            let enough = move |story: &Story| story.has_all(&publisher.sent(), &mine);
-            (mall, wanderer.wander(servers, watching, Arc::new(enough)).await)
-        });
-    }
-    Crowd { wanderers, done, publisher: Arc::clone(publisher) }
-}
-
-impl Crowd {
-    /// Tells everybody that publishing is over, and checks every story.
-    async fn check(mut self) -> (usize, u64) {
-        self.done.send_replace(true);
-        let sent = self.publisher.sent();
-        let (mut heard, mut connects) = (0, 0);
-        while let Some(ended) = self.wanderers.join_next().await {
-            let (mall, story) = ended.expect("nobody gave up");
-            story.check(&sent, concerns(mall));
-            heard += story.heard.len();
-            connects += story.connects;
-        }
-        (heard, connects)
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_listeners_are_cut_at_random_while_events_come() {
@@ -86,25 +33,50 @@ async fn two_hundred_listeners_are_cut_at_random_while_events_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_killed_under_load_and_started_again_leaves_no_hole() {
+async fn fault_48_a_server_killed_twenty_times_under_load_leaves_no_hole() {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
     let mut server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Arc::new(Publisher::new(kafka.address));
     let crowd = crowd(50, 0, &[server.address], &publisher);
     until("everybody came", async || server.metric("allim_streams").await >= 50.0).await;
     let mut pace = tokio::time::interval(Duration::from_millis(5));
-    for i in 0..1000 {
+    for i in 0..1050 {
         pace.tick().await;
         let (audience, key) = audience(i);
         publisher.tell(&audience, &key, &format!("event {i}")).await;
-        if i == 300 || i == 600 {
+        if i % 50 == 49 && i < 1000 {
             server.signal("KILL");
             server.ended().await;
             server = server.again().await;
         }
     }
     let (heard, connects) = crowd.check().await;
-    assert!(heard > 5_000 && connects >= 150, "{heard} heard, {connects} connects");
+    assert!(heard > 5_000 && connects >= 500, "{heard} heard, {connects} connects");
+}
+
+/// One node dies, and never comes back; whoever it had goes on at the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_49_a_node_dies_and_the_other_takes_its_listeners() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut dies = Server::start(&kafka, &accounts, &[]).await;
+    let stays = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Arc::new(Publisher::new(kafka.address));
+    let crowd = crowd(60, 0, &[dies.address, stays.address], &publisher);
+    let streams = async |server: &Server| server.metric("allim_streams").await;
+    until("everybody came", async || streams(&dies).await + streams(&stays).await >= 60.0).await;
+    let of_the_dead = streams(&dies).await;
+    assert!(of_the_dead > 10.0, "hardly anybody is there: the test shows nothing");
+    for i in 0..600 {
+        let (audience, key) = audience(i);
+        publisher.tell(&audience, &key, &format!("event {i}")).await;
+        if i == 200 {
+            dies.signal("KILL");
+            dies.ended().await;
+        }
+    }
+    until("the other has them all", async || streams(&stays).await >= 60.0).await;
+    let (heard, connects) = crowd.check().await;
+    assert!(heard > 3_000 && connects as f64 >= 60.0 + of_the_dead, "{heard} heard, {connects} connects");
 }
 
 /// The demo as a newcomer has it: broker, accounts and server die together, and come back from the data folder.
@@ -139,7 +111,8 @@ fn broker_of(server: &Server) -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listeners_hop_between_two_nodes_of_which_one_is_behind() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let kafka = Kafka::always_small("listeners_hop_between_two_nodes_of_which_one_is_behind", 3).await;
+    let accounts = Accounts::start().await;
     let slow = Server::start(&kafka, &accounts, &[("ALLIM_KAFKA_CLIENT_ID", "slow")]).await;
     let fast = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Arc::new(Publisher::new(kafka.address));
@@ -162,7 +135,7 @@ async fn listeners_hop_between_two_nodes_of_which_one_is_behind() {
 /// A broker that comes and goes while everybody is cut and events never stop: what was accepted arrives, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_restarts_again_and_again_costs_nobody_anything() {
-    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Arc::new(Publisher::new(kafka.address));
     let crowd = crowd(20, 6, &[server.address], &publisher);

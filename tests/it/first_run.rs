@@ -215,7 +215,7 @@ async fn a_second_server_in_one_folder_and_taken_ports_end_with_one_line() {
     // The first one never noticed.
     let mut listener = Listener::open(server.address, "demo-70001", None).await;
     listener.live().await;
-    Publisher::new(kafka.parse().unwrap()).tell("everyone", "k", "still here").await;
+    Publisher::new(kafka.parse::<std::net::SocketAddr>().unwrap()).tell("everyone", "k", "still here").await;
     listener.hears("still here").await;
 }
 
@@ -294,7 +294,7 @@ async fn check_config_opens_nothing_and_health_answers_with_its_exit_code() {
 /// What holds nobody up: brokers that are gone, and a client that takes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_waits_for_no_broker_and_for_no_client_that_does_not_read() {
-    let (mut kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
     let mut server = Server::start(&kafka, &accounts, &[]).await;
     let publisher = Publisher::new(kafka.address);
     let mut deaf = Listener::open(server.address, &token(1, &[7], None, false), None).await;

@@ -2,31 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
-};
-
-use crate::harness::{Accounts, Kafka, Listener, PATIENCE, Publisher, Server, accounts::token, kafka::TOPIC, until};
-
-fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
-}
-
-async fn create_anew(kafka: &Kafka, partitions: i32) {
-    let admin = admin(kafka);
-    admin.delete_topics(&[TOPIC], &options()).await.unwrap()[0].clone().unwrap();
-    let gone = async || {
-        let topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(1));
-        admin.create_topics(&[topic], &options()).await.unwrap()[0].is_ok()
-    };
-    until("the topic can be created again", gone).await;
-}
+use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, kafka::TOPIC, topics};
 
 /// Fault row 6. The new log is at once longer than the old one was: nothing but the topic's id tells them apart.
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +16,7 @@ async fn fault_06_a_topic_created_anew_is_a_gap_and_is_read_from_its_beginning()
     publisher.tell("mall:7", "mall:7", "of the old log").await;
     listener.hears("of the old log").await;
     let old = listener.story.position.clone();
-    create_anew(&kafka, 1).await;
+    topics::create_anew(kafka.address, 1).await;
     let publisher = Publisher::new(kafka.address);
     for i in 0..10 {
         publisher.tell("mall:7", "mall:7", &format!("new {i}")).await;
@@ -70,7 +46,8 @@ async fn fault_06_a_topic_created_anew_is_a_gap_and_is_read_from_its_beginning()
 /// are open: the end moves on, no error comes, and only a new client gets anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_stands_still_is_replaced_and_nothing_is_missed() {
-    let (kafka, accounts) = (Kafka::with_partitions(2).await, Accounts::start().await);
+    let kafka = Kafka::always_small("a_client_that_stands_still_is_replaced_and_nothing_is_missed", 2).await;
+    let accounts = Accounts::start().await;
     let env = [("ALLIM_KAFKA_CLIENT_ID", "still"), ("ALLIM_KAFKA_STALL_SECONDS", "5")];
     let server = Server::start(&kafka, &accounts, &env).await;
     let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails shall fail where it is")]
 
+mod apache;
 mod bad_records;
 mod broker;
 mod broker_trouble;
@@ -13,12 +14,15 @@ mod identity;
 mod jobs;
 mod log_life;
 mod model;
+mod origins;
 mod other_clients;
 mod publish;
 mod regressions;
+mod secrets;
 mod settings;
 mod signals;
 mod slow_readers;
+mod tickets;
 mod tidy;
 mod what_is_seen;
 mod who_may_listen;

@@ -1,178 +1,83 @@
-//! Other people's clients: what speaks Kafka meets the small broker, what reads event streams is cut and comes back.
+//! Other people's clients: what speaks Kafka publishes to either broker, what reads event streams is cut and comes back.
 //!
 //! The programs are in `tests/interop`; `tests/all` installs their packages into `target/interop` and demands that all
 //! of them run. `cargo test` alone runs what is there and says what it left out.
 
-use std::{
-    fs,
-    io::{self, BufRead, BufReader, Read, Write},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
-};
+use std::net::SocketAddr;
 
 use allim::notification::Position;
 use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::watch,
 };
 
 use crate::harness::{
-    Accounts, Kafka, PATIENCE, Publisher, Server, Story, accounts::token, kafka::TOPIC, sse::Event, until,
+    Accounts, Kafka, Listener, Publisher, Server, Story,
+    accounts::token,
+    program::{Program, Runner},
+    sse::Event,
+    until,
 };
 
-/// Where the packages of the programs are installed.
-fn installed() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop")
-}
-
-/// What runs a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Runner {
-    Shell,
-    Node,
-    Python,
-}
-
-impl Runner {
-    /// The command that runs this file of `tests/interop`; or what is missing for it.
-    fn command(self, file: &str, needs: &str) -> Result<Command, String> {
-        let there = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(file);
-        let (program, file) = match self {
-            Runner::Shell => {
-                runs(needs, "-V")?;
-                ("sh".into(), there)
-            }
-            Runner::Node => {
-                runs("node", "--version")?;
-                is_there(&installed().join("node_modules").join(needs))?;
-                // Node looks for packages beside the file.
-                let copy = installed().join(file);
-                fs::copy(there, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
-                ("node".into(), copy)
-            }
-            Runner::Python => {
-                let python = installed().join("venv/bin/python3");
-                is_there(&python)?;
-                (python, there)
-            }
-        };
-        let mut command = Command::new(program);
-        command.arg(file);
-        Ok(command)
-    }
-}
-
-fn runs(program: &str, question: &str) -> Result<(), String> {
-    let ended = Command::new(program).arg(question).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if ended.is_ok() { Ok(()) } else { Err(format!("{program} is not installed")) }
-}
-
-fn is_there(path: &Path) -> Result<(), String> {
-    if path.exists() { Ok(()) } else { Err(format!("{} is not there", path.display())) }
-}
-
-/// A program at work, killed when the chapter ends.
-struct Program {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-    complaints: Arc<Mutex<String>>,
-}
-
-impl Program {
-    /// None: something is missing for it, and whoever runs the tests has been told.
-    fn start(runner: Runner, file: &str, needs: &str, arguments: &[&str]) -> Option<Program> {
-        let mut command = match runner.command(file, needs) {
-            Ok(command) => command,
-            Err(missing) => {
-                skip(file, &missing);
-                return None;
-            }
-        };
-        let spawned =
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.expect("the program starts");
-        let (into, lines) = mpsc::channel(1024);
-        let output = child.stdout.take().expect("stdout");
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if into.blocking_send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let complaints = Arc::new(Mutex::new(String::new()));
-        let (mut errors, heard) = (child.stderr.take().expect("stderr"), Arc::clone(&complaints));
-        std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(read @ 1..) = errors.read(&mut piece) {
-                heard.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
-            }
-        });
-        Some(Program { child, lines, complaints })
-    }
-
-    /// The next line; None when it has no more to say.
-    async fn line(&mut self) -> Option<String> {
-        let line = tokio::time::timeout(PATIENCE * 2, self.lines.recv()).await;
-        line.unwrap_or_else(|_| panic!("nothing more was said; complaints:\n{}", self.complaints()))
-    }
-
-    /// Everything it says until it ends by itself, which has to be well.
-    async fn ends_well(mut self) -> String {
-        let mut said = String::new();
-        while let Some(line) = self.line().await {
-            said.push_str(&line);
-            said.push('\n');
-        }
-        let status: ExitStatus = self.child.wait().expect("it can be waited for");
-        assert!(status.success(), "{status}\n{said}\n{}", self.complaints());
-        said
-    }
-
-    fn complaints(&self) -> String {
-        self.complaints.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Says it where nothing captures it; an error where everything has to run.
-#[expect(clippy::disallowed_methods, reason = "whether anything may be left out is said by whoever runs the tests")]
-fn skip(file: &str, missing: &str) {
-    let required = std::env::var("INTEROP").is_ok_and(|word| word == "required");
-    assert!(!required, "tests/interop/{file} cannot run: {missing}");
-    let _ = writeln!(io::stderr(), "SKIPPED tests/interop/{file}: {missing} (tests/all installs it)");
-}
-
 /// A program that writes records and reads them back.
-async fn works_with_the_small_broker(runner: Runner, file: &str, needs: &str) {
+async fn writes_and_reads(runner: Runner, file: &str, needs: &str) {
     let kafka = Kafka::start().await;
-    let Some(program) = Program::start(runner, file, needs, &[&kafka.address.to_string(), TOPIC]) else { return };
+    let Some(program) = Program::start(runner, file, needs, &[&kafka.address.to_string(), kafka.address.topic]) else {
+        return;
+    };
     let said = program.ends_well().await;
     assert!(said.contains("records written and read back"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kcat_writes_and_reads_the_small_broker() {
-    works_with_the_small_broker(Runner::Shell, "broker_kcat.sh", "kcat").await;
+async fn kcat_writes_records_and_reads_them_back() {
+    writes_and_reads(Runner::Shell, "broker_kcat.sh", "kcat").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kafkajs_writes_and_reads_the_small_broker() {
-    works_with_the_small_broker(Runner::Node, "broker_kafkajs.mjs", "kafkajs").await;
+async fn kafkajs_writes_records_and_reads_them_back() {
+    writes_and_reads(Runner::Node, "broker_kafkajs.mjs", "kafkajs").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn confluent_kafka_writes_and_reads_the_small_broker() {
-    works_with_the_small_broker(Runner::Python, "broker_confluent.py", "confluent-kafka").await;
+async fn confluent_kafka_writes_records_and_reads_them_back() {
+    writes_and_reads(Runner::Python, "broker_confluent.py", "confluent-kafka").await;
+}
+
+/// A program that publishes as a domain service would: what it meant to, an operator hears, in order.
+pub async fn is_heard(kafka: Kafka, runner: Runner, file: &str, needs: &str) {
+    let accounts = Accounts::start().await;
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    let place = [kafka.address.to_string(), kafka.address.topic.to_owned()];
+    let Some(program) = Program::start(runner, file, needs, &[&place[0], &place[1]]) else { return };
+    let said = program.ends_well().await;
+    assert!(said.contains("10 notifications published"), "{said}");
+    listener.hears("알림 10").await;
+    let wanted: Vec<String> = (1..=10).map(|n| format!("알림 {n}")).collect();
+    assert_eq!(listener.story.titles(), wanted);
+    assert_eq!(listener.story.gaps, Vec::<String>::new());
+    // One who comes later has the same.
+    let mut later = Listener::open(server.address, &token(2, &[7], None, false), Some("earliest")).await;
+    later.live().await;
+    assert_eq!(later.story.titles(), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kcat_publishes_is_heard() {
+    is_heard(Kafka::start().await, Runner::Shell, "publish_kcat.sh", "kcat").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kafkajs_publishes_is_heard() {
+    is_heard(Kafka::start().await, Runner::Node, "publish_kafkajs.mjs", "kafkajs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_java_client_publishes_is_heard() {
+    is_heard(Kafka::start().await, Runner::Java, "Publish.java", "javac").await;
 }
 
 /// A wire between a client and the server that can be cut.
@@ -291,4 +196,40 @@ async fn eventsource_comes_back_without_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn httpx_sse_comes_back_without_a_gap() {
     comes_back_without_a_gap(Runner::Python, "resume_httpx_sse.py", "httpx-sse").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_the_readme_come_back_with_a_new_ticket_each_time() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_RETRY_SECONDS", "1")]).await;
+    let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
+    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").display().to_string();
+    let (url, token) = (format!("http://{}", wire.address), token(1, &[7], None, false));
+    let arguments = [url.as_str(), &token, &readme];
+    let started = Program::start(Runner::Node, "tickets_eventsource.mjs", "eventsource", &arguments);
+    let Some(program) = started else { return };
+    let mut page = Foreign { program, story: Story::default() };
+    let (mut shown, mut wanted) = (Vec::new(), Vec::new());
+    page.until(|story| story.live == Some(true)).await;
+    for round in 1..=5 {
+        let (seen, away) = (format!("seen in round {round}"), format!("missed in round {round}"));
+        publisher.tell("mall:7", "mall:7", &seen).await;
+        while shown.last() != Some(&seen) {
+            let event = page.next().await;
+            shown.extend((event.name == "shown").then(|| event.json()["title"].as_str().unwrap().to_owned()));
+        }
+        wire.cut();
+        publisher.tell("mall:7", "mall:7", &away).await;
+        wanted.extend([seen, away]);
+    }
+    while shown.len() < wanted.len() {
+        let event = page.next().await;
+        shown.extend((event.name == "shown").then(|| event.json()["title"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(shown, wanted);
+    page.until(|story| story.heard.len() == wanted.len()).await;
+    page.story.check(&publisher.sent(), |_| true);
+    let of = async |outcome: &str| server.metric(&format!("allim_tickets_total{{outcome=\"{outcome}\"}}")).await;
+    assert_eq!((of("issued").await, of("redeemed").await), (6.0, 6.0));
+    assert!(of("used").await <= 5.0, "a browser tries the used one once");
 }

@@ -23,11 +23,12 @@ use axum::{
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    mocking::MockCluster,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+use crate::harness::{Kafka, kafka::Place};
 
 /// The program itself; its exit code, and its only line on standard error.
 fn fails(folder: &Path, arguments: &[&str]) -> String {
@@ -60,27 +61,27 @@ fn what_cannot_be_published_is_said_in_one_line() {
 }
 
 /// The program itself towards these brokers; what it wrote on standard output.
-fn publishes(brokers: &str, arguments: &[&str]) -> String {
+fn publishes(place: Place, arguments: &[&str]) -> String {
     let folder = TempDir::new().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_allim"));
     for (name, _) in config::environment() {
         command.env_remove(name);
     }
     // Accounts are for servers: who publishes needs none.
-    command.env("ALLIM_KAFKA_BOOTSTRAP_SERVERS", brokers).current_dir(folder.path()).arg("publish").args(arguments);
+    command.env("ALLIM_KAFKA_BOOTSTRAP_SERVERS", place.to_string()).env("ALLIM_KAFKA_TOPIC", place.topic);
+    command.current_dir(folder.path()).arg("publish").args(arguments);
     let output = command.output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), err.as_str()), (Some(0), ""));
     String::from_utf8(output.stdout).unwrap()
 }
 
-#[test]
-fn what_is_published_lies_where_the_line_says_as_a_cloud_event() {
-    let cluster = MockCluster::new(1).unwrap();
-    cluster.create_topic("BACKOFFICE-NOTIFICATIONS", 3, 1).unwrap();
-    let brokers = cluster.bootstrap_servers();
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_lies_where_the_line_says_as_a_cloud_event() {
+    let kafka = Kafka::start().await;
+    let place = kafka.address;
     let data = r#"{"mallNo": 7, "orderNo": "1"}"#;
-    let line = publishes(&brokers, &["order.created", "--mall", "1001", "--data", data, "--title", "새 주문"]);
+    let line = publishes(place, &["order.created", "--mall", "1001", "--data", data, "--title", "새 주문"]);
     let words: Vec<&str> = line.split(' ').collect();
     assert_eq!(
         (&words[..4], words[5], words[6]),
@@ -90,19 +91,19 @@ fn what_is_published_lies_where_the_line_says_as_a_cloud_event() {
     assert!(line.ends_with(" ms)\n") && line.lines().count() == 1, "{line}");
 
     let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", &brokers).set("group.id", "test").create().unwrap();
-    let mut place = TopicPartitionList::new();
-    place.add_partition_offset("BACKOFFICE-NOTIFICATIONS", partition, Offset::Offset(offset)).unwrap();
-    consumer.assign(&place).unwrap();
+        ClientConfig::new().set("bootstrap.servers", place.to_string()).set("group.id", "test").create().unwrap();
+    let mut at = TopicPartitionList::new();
+    at.add_partition_offset(place.topic, partition, Offset::Offset(offset)).unwrap();
+    consumer.assign(&at).unwrap();
     let message = consumer.poll(Duration::from_secs(20)).unwrap().unwrap();
     assert_eq!(message.key(), Some(&b"mall:1001"[..]));
     let event: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
     assert_eq!((&event["specversion"], &event["type"]), (&json!("1.0"), &json!("order.created")));
     assert_eq!((&event["title"], &event["data"]["mallNo"]), (&json!("새 주문"), &json!(1001)));
 
-    let many = publishes(&brokers, &["notice", "--to", "everyone", "--count", "500"]);
+    let many = publishes(place, &["notice", "--to", "everyone", "--count", "500"]);
     assert!(many.starts_with("published 500 notice in ") && many.lines().count() == 1, "{many}");
-    let raw = publishes(&brokers, &["--raw", "0:all:안녕하세요"]);
+    let raw = publishes(place, &["--raw", "0:all:안녕하세요"]);
     assert!(raw.starts_with("published raw text to partition "), "{raw}");
 }
 

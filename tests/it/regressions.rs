@@ -17,7 +17,6 @@ use allim::{
     telemetry::Metrics,
 };
 use http_body_util::BodyExt;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList, admin::AdminClient, client::DefaultClientContext};
 use serde_json::json;
 
 use crate::harness::{
@@ -25,7 +24,7 @@ use crate::harness::{
     accounts::token,
     kafka::TOPIC,
     sse::{Event, parse},
-    until,
+    topics, until,
 };
 
 const EPOCH: Epoch = Epoch(7);
@@ -214,33 +213,23 @@ async fn who_is_full_when_rights_change_is_told_of_it_all_the_same() {
     assert_eq!(reader.until("status").await, ["message fills the outlet", "gap scope", "status"]);
 }
 
-fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
-}
-
 /// Retention passed the place from which memory was being refilled. The client reports such an offset once and reads
 /// on nowhere; the server waited for the old ends for ever, and was never ready.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_go_while_memory_is_refilled_do_not_stop_the_start() {
-    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let kafka = Kafka::always_small("records_that_go_while_memory_is_refilled_do_not_stop_the_start", 1).await;
+    let accounts = Accounts::start().await;
     let publisher = Publisher::new(kafka.address);
     kafka.broker().hold("late", TOPIC, 0);
     for i in 0..10 {
         publisher.tell("mall:7", "mall:7", &format!("event {i}")).await;
     }
-    let (servers, url) = (kafka.address.to_string(), accounts.url());
-    let mut server = Server::spawn(&[
-        ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()),
-        ("ALLIM_ACCOUNTS_URL", &url),
-        ("ALLIM_KAFKA_CLIENT_ID", "late"),
-    ]);
+    let mut server = Server::spawn_with(&kafka, &accounts, &[("ALLIM_KAFKA_CLIENT_ID", "late")]);
     until("it answers", async || tokio::net::TcpStream::connect(server.address).await.is_ok()).await;
     let operator = token(1, &[7], None, false);
     let mut listener = Listener::open(server.address, &operator, Some("earliest")).await;
     while listener.event("status").await.json()["reason"] != "filling" {}
-    let mut up_to = TopicPartitionList::new();
-    up_to.add_partition_offset(TOPIC, 0, Offset::Offset(8)).unwrap();
-    admin(&kafka).delete_records(&up_to, &Default::default()).await.unwrap();
+    topics::delete_records(kafka.address, &[(0, 8)]).await;
     kafka.broker().release("late", TOPIC, 0);
     server.ready().await;
     listener.live().await;
@@ -251,7 +240,7 @@ async fn records_that_go_while_memory_is_refilled_do_not_stop_the_start() {
 /// none: every page said "paused" although everything arrived.
 #[tokio::test(flavor = "multi_thread")]
 async fn live_again_after_an_outage_while_events_never_stop() {
-    let (mut kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let (mut kafka, accounts) = (Kafka::alone(1).await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[]).await;
     let mut listener = Listener::open(server.address, &token(1, &[8], None, false), None).await;
     listener.live().await;

@@ -26,6 +26,7 @@ fn without_any_setting_a_demo_runs() {
     assert_eq!(settings.accounts, Accounts::Demo);
     assert_eq!(settings.http.listen, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(settings.ingest.topic, "BACKOFFICE-NOTIFICATIONS");
+    assert_eq!(settings.ticket_life, Duration::from_secs(30));
     assert!(settings.ingest.legacy_text, "people paste what the old page took");
     assert_eq!(settings.deliver.drain_window, Duration::ZERO);
     assert!(settings.data_dir.is_absolute());
@@ -48,6 +49,7 @@ fn with_real_brokers_the_careful_defaults_hold() {
     assert_eq!(settings.identity.concurrent, 8);
     let report = settings.report();
     assert!(report.contains("kafka.topic = \"OTHER\"   (ALLIM_KAFKA_TOPIC)"), "{report}");
+    assert!(report.contains("tickets hold on the node that gave them out: cluster_key is not set"), "{report}");
     assert!(report.contains("accounts.url = \"https://accounts.example.com/auth/me\"   (accounts.url in allim.toml)"));
     assert!(!report.contains("hunter2"), "{report}");
 }
@@ -66,6 +68,7 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
         ("ALLIM_LEGACY_TEXT", "off"),
     ]);
     let settings = config::load(Purpose::Serve, None, folder.path(), &variables).unwrap();
+    assert!(!settings.report().contains("tickets hold"), "{}", settings.report());
     assert_eq!(settings.http.listen, "0.0.0.0:80".parse().unwrap());
     assert_eq!(settings.cluster_key.as_ref().unwrap().text(), key);
     assert_eq!(settings.ingest.properties[1], ("sasl.password".into(), "a=b".into()));

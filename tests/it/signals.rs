@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -13,36 +12,21 @@ use sha2::{Digest, Sha256};
 use crate::harness::{
     Accounts, Kafka, Listener, PATIENCE, Publisher, Server,
     accounts::{answer, token},
-    kafka::TOPIC,
     sse::Stream,
-    until,
+    topics, until,
 };
 
 /// D11. A test that waited for it says how long it took; nothing else here depends on time.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-fn signals() -> String {
-    format!("{TOPIC}-signals")
-}
-
-fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap()
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
-}
-
-pub async fn create_signals(kafka: &Kafka) {
-    let name = signals();
-    let topic = NewTopic::new(&name, 2, TopicReplication::Fixed(1));
-    admin(kafka).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();
-}
-
 /// A broker with the topic, and nodes that hear it. Only signals bring news: the re-check is far away.
 async fn stage<const N: usize>(env: &[(&str, &str)]) -> (Kafka, Accounts, [Server; N]) {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    create_signals(&kafka).await;
+    stage_on(Kafka::start().await, env).await
+}
+
+async fn stage_on<const N: usize>(kafka: Kafka, env: &[(&str, &str)]) -> (Kafka, Accounts, [Server; N]) {
+    let accounts = Accounts::start().await;
+    topics::create(kafka.address.signals(), 2, 1).await;
     let env = [env, &[("ALLIM_HTTP_RECHECK_SECONDS", "3600")]].concat();
     let mut servers = Vec::new();
     for _ in 0..N {
@@ -203,7 +187,7 @@ async fn a_look_up_in_flight_during_a_revocation_is_thrown_away() {
 /// Brokers that go and come back bring the signals of meanwhile; a topic that grows is heard in its new partitions.
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_survive_brokers_and_partitions() {
-    let (mut kafka, accounts, [server]) = stage::<1>(&[]).await;
+    let (mut kafka, accounts, [server]) = stage_on::<1>(Kafka::alone(3).await, &[]).await;
     let listen = async |number: u64| {
         let mut listener = Listener::open(server.address, &token(number, &[7], None, false), None).await;
         listener.live().await;
@@ -215,9 +199,7 @@ async fn signals_survive_brokers_and_partitions() {
     kafka.come_back().await;
     Publisher::new(kafka.address).signal(&json!({"type": "token.revoked", "adminNo": 1})).await;
     assert_eq!(bye(&mut first).await["reason"], "revoked");
-    let name = signals();
-    let growth = [NewPartitions::new(&name, 8)];
-    admin(&kafka).create_partitions(&growth, &options()).await.unwrap()[0].clone().unwrap();
+    topics::grow(kafka.address.signals(), 8).await;
     until("the new ones are read", async || server.metric("allim_partitions{log=\"signals\"}").await == 8.0).await;
     let publisher = Publisher::new(kafka.address);
     for number in 2..12 {
@@ -232,7 +214,7 @@ async fn signals_survive_brokers_and_partitions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_signals_cannot_be_read_old_rights_let_nobody_in_and_where_there_are_none_they_do() {
     let usual = [("ALLIM_ACCOUNTS_FRESH_SECONDS", "1")];
-    let (mut kafka, accounts, [server]) = stage::<1>(&usual).await;
+    let (mut kafka, accounts, [server]) = stage_on::<1>(Kafka::alone(3).await, &usual).await;
     let operator = token(1, &[7], None, false);
     assert_eq!(status_of(&server, &operator).await, 200);
     accounts.fall_ill(true);
@@ -248,15 +230,11 @@ async fn where_signals_cannot_be_read_old_rights_let_nobody_in_and_where_there_a
     let warned = "there is no topic of signals";
     until("it is said", async || quiet.log().contains(warned)).await;
     assert_eq!(quiet.log().matches(warned).count(), 1);
-    let mut none: Vec<_> = admin_topics(&kafka).await;
-    none.retain(|name| name.ends_with("-signals"));
-    assert_eq!(none, Vec::<String>::new(), "and we do not create it");
-}
-
-async fn admin_topics(kafka: &Kafka) -> Vec<String> {
-    let admin = admin(kafka);
-    let asked = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, PATIENCE).unwrap());
-    asked.await.unwrap().topics().iter().map(|topic| topic.name().to_owned()).collect()
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", kafka.address.to_string()).create().unwrap();
+    let asked = tokio::task::spawn_blocking(move || client.fetch_metadata(None, PATIENCE).unwrap()).await.unwrap();
+    let created = asked.topics().iter().any(|topic| topic.name() == kafka.address.signals().topic);
+    assert!(!created, "and we do not create it");
 }
 
 /// What is no signal is counted, and stops nothing.

@@ -32,6 +32,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest/", "publish/"]),
     ("axum", &["http/", "deliver/sse.rs", "deliver/websocket.rs", "demo/accounts.rs"]),
     ("moka", &["identity/cache.rs"]),
+    // Ours in the first; the others name it as what rustls is to work with.
+    ("ring", &["identity/tickets.rs", "identity/account_service.rs", "publish/tail.rs"]),
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("kafka_protocol", &["demo/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),

@@ -14,6 +14,8 @@ use axum::{Json, Router, extract::State, http::HeaderMap, http::StatusCode, rout
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::secrets;
+
 #[derive(Default)]
 struct Inner {
     calls: AtomicU64,
@@ -34,14 +36,18 @@ pub struct Accounts {
 pub fn token(admin: u64, malls: &[u64], partner: Option<u64>, personal: bool) -> String {
     let malls: Vec<String> = malls.iter().map(u64::to_string).collect();
     let partner = partner.map_or(String::new(), |p| format!("-p{p}"));
-    format!("n{admin}-m{}{partner}{}", malls.join("."), if personal { "-s" } else { "" })
+    let token = format!("n{admin}-m{}{partner}{}", malls.join("."), if personal { "-s" } else { "" });
+    secrets::token(&token);
+    token
 }
 
 /// The answer in the default shape.
 pub fn answer(admin: u64, malls: &[u64], partner: Option<u64>, personal: bool) -> Value {
+    let name = format!("admin {admin}");
+    secrets::text(&name);
     let malls: Vec<Value> = malls.iter().map(|m| json!({"mallNo": m, "mallName": format!("mall {m}")})).collect();
     json!({
-        "adminNo": admin, "name": format!("admin {admin}"), "adminStatus": "ACTIVE", "adminRole": "ADMIN",
+        "adminNo": admin, "name": name, "adminStatus": "ACTIVE", "adminRole": "ADMIN",
         "malls": malls, "partner": partner.map(|p| json!({"partnerNo": p, "partnerName": format!("partner {p}")})),
         "permitsPrivateInformation": personal, "locale": "ko",
     })
@@ -70,6 +76,15 @@ impl Accounts {
         let address = listener.local_addr().expect("its address");
         tokio::spawn(async move { axum::serve(listener, router).await });
         Accounts { address, inner }
+    }
+
+    /// Knows the people of the demo as well.
+    pub async fn with_the_cast() -> Accounts {
+        let accounts = Accounts::start().await;
+        for person in allim::demo::accounts::cast().as_array().expect("a list") {
+            accounts.change(person["token"].as_str().expect("a token"), Some(person.clone()));
+        }
+        accounts
     }
 
     pub fn url(&self) -> String {

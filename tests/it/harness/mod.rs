@@ -1,12 +1,18 @@
 //! What the chapters are played with: a broker, servers, people who publish and people who listen.
 
 pub mod accounts;
+pub mod answers;
+pub mod apache;
 pub mod checker;
+pub mod crowd;
 pub mod kafka;
 pub mod listener;
+pub mod program;
 pub mod publisher;
+pub mod secrets;
 pub mod server;
 pub mod sse;
+pub mod topics;
 
 use std::time::Duration;
 

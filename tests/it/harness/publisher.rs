@@ -1,6 +1,6 @@
 //! A domain service: publishes with an ordinary client and knows where each record went.
 
-use std::{net::SocketAddr, sync::Mutex, time::Duration};
+use std::{sync::Mutex, time::Duration};
 
 use rdkafka::{
     ClientConfig,
@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::kafka::TOPIC;
+use super::{kafka::Place, secrets};
 
 /// A record that Kafka accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +26,15 @@ pub struct Sent {
 
 pub struct Publisher {
     producer: FutureProducer,
+    topic: &'static str,
     sent: Mutex<Vec<Sent>>,
 }
 
 impl Publisher {
-    pub fn new(broker: SocketAddr) -> Publisher {
+    pub fn new(broker: impl Into<Place>) -> Publisher {
+        let place = broker.into();
         let producer = ClientConfig::new()
-            .set("bootstrap.servers", broker.to_string())
+            .set("bootstrap.servers", place.to_string())
             // What a broker took before it went away is not taken again when it is back.
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
@@ -42,7 +44,7 @@ impl Publisher {
             .set("message.timeout.ms", "60000")
             .create()
             .expect("a producer");
-        Publisher { producer, sent: Mutex::default() }
+        Publisher { producer, topic: place.topic, sent: Mutex::default() }
     }
 
     /// Everything that was accepted so far.
@@ -77,13 +79,13 @@ impl Publisher {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> (usize, u64) {
-        self.raw_to(TOPIC, key, value, headers).await
+        self.raw_to(self.topic, key, value, headers).await
     }
 
     /// What the account service would say to every node.
     pub async fn signal(&self, signal: &Value) {
         let key = signal["adminNo"].to_string();
-        let topic = format!("{TOPIC}-signals");
+        let topic = format!("{}-signals", self.topic);
         self.raw_to(&topic, Some(&key), Some(signal.to_string().as_bytes()), &[]).await;
     }
 
@@ -94,6 +96,7 @@ impl Publisher {
         value: Option<&[u8]>,
         headers: &[(&str, Option<&[u8]>)],
     ) -> (usize, u64) {
+        secrets::event(value.unwrap_or_default());
         let mut record: FutureRecord<'_, str, [u8]> = FutureRecord::to(topic);
         record.key = key;
         record.payload = value;
@@ -121,7 +124,8 @@ fn varint(number: usize, into: &mut Vec<u8>) {
 }
 
 /// Publishes a record with a header of this name, byte by byte: no client would.
-pub async fn with_header(broker: SocketAddr, name: &[u8], value: &str) {
+pub async fn with_header(place: Place, name: &[u8], value: &str) {
+    let topic = place.topic;
     let mut record = vec![0, 0, 0, 1];
     for part in [value.as_bytes(), &[], name, b"value"] {
         if part.is_empty() {
@@ -142,17 +146,17 @@ pub async fn with_header(broker: SocketAddr, name: &[u8], value: &str) {
     let mut request =
         [&[0, 0, 0, 3, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..], &10_000_i32.to_be_bytes()].concat();
     request.extend(1_i32.to_be_bytes());
-    request.extend(i16::try_from(TOPIC.len()).unwrap().to_be_bytes());
-    request.extend(TOPIC.bytes());
+    request.extend(i16::try_from(topic.len()).unwrap().to_be_bytes());
+    request.extend(topic.bytes());
     request.extend(
         [&1_i32.to_be_bytes()[..], &[0; 4], &i32::try_from(batch.len()).unwrap().to_be_bytes(), &batch].concat(),
     );
-    let mut socket = TcpStream::connect(broker).await.unwrap();
+    let mut socket = TcpStream::connect(place.socket()).await.unwrap();
     socket.write_all(&i32::try_from(request.len()).unwrap().to_be_bytes()).await.unwrap();
     socket.write_all(&request).await.unwrap();
     let length = socket.read_i32().await.unwrap();
     let mut answer = vec![0; usize::try_from(length).unwrap()];
     socket.read_exact(&mut answer).await.unwrap();
-    let error = 4 + 4 + 2 + TOPIC.len() + 4 + 4;
+    let error = 4 + 4 + 2 + topic.len() + 4 + 4;
     assert_eq!(answer[error..error + 2], [0, 0], "the broker refuses it: {answer:?}");
 }

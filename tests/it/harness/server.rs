@@ -1,17 +1,18 @@
 //! A server process: the real executable with settings of its own, killed when the chapter ends.
 
 use std::{
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use super::{Accounts, Kafka, PATIENCE, free_port, sse::Stream};
+use super::{Accounts, Kafka, PATIENCE, free_port, secrets, sse::Stream};
 
 pub struct Server {
     child: Child,
@@ -20,6 +21,9 @@ pub struct Server {
     pub data: PathBuf,
     pub stdout: Arc<Mutex<String>>,
     pub stderr: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+    /// As it was last read.
+    metrics: Arc<Mutex<String>>,
     env: Vec<(String, String)>,
     folder: Arc<TempDir>,
 }
@@ -27,11 +31,21 @@ pub struct Server {
 impl Server {
     /// Reads this broker, asks these accounts.
     pub async fn start(kafka: &Kafka, accounts: &Accounts, env: &[(&str, &str)]) -> Server {
-        let servers = kafka.address.to_string();
-        let url = accounts.url();
-        let mut all = vec![("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()), ("ALLIM_ACCOUNTS_URL", &url)];
+        let mut server = Server::spawn_with(kafka, accounts, env);
+        server.ready().await;
+        server
+    }
+
+    /// The same without waiting.
+    pub fn spawn_with(kafka: &Kafka, accounts: &Accounts, env: &[(&str, &str)]) -> Server {
+        let (servers, url) = (kafka.address.to_string(), accounts.url());
+        let mut all = vec![
+            ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", servers.as_str()),
+            ("ALLIM_KAFKA_TOPIC", kafka.address.topic),
+            ("ALLIM_ACCOUNTS_URL", &url),
+        ];
         all.extend_from_slice(env);
-        Server::demo(&all).await
+        Server::spawn(&all)
     }
 
     /// With nothing set but its ports: broker and accounts are its own.
@@ -78,9 +92,15 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let stdout = collect(child.stdout.take().expect("stdout"));
-        let stderr = collect(child.stderr.take().expect("stderr"));
-        Server { child, address, management, data, stdout, stderr, env, folder }
+        for (name, value) in &env {
+            if ["ALLIM_CLUSTER_KEY", "ALLIM_MANAGEMENT_TOKEN"].contains(&name.as_str()) {
+                secrets::text(value);
+            }
+        }
+        let (stdout, out) = collect(child.stdout.take().expect("stdout"));
+        let (stderr, err) = collect(child.stderr.take().expect("stderr"));
+        let (readers, metrics) = (vec![out, err], Arc::default());
+        Server { child, address, management, data, stdout, stderr, readers, metrics, env, folder }
     }
 
     /// Waits until it lets listeners in.
@@ -128,6 +148,9 @@ impl Server {
         let at = if path == "/metrics" { self.management } else { self.address };
         let mut answer = Stream::get(at, path, &[]).await.ok()?;
         let body = answer.rest().await.ok()?;
+        if path == "/metrics" {
+            self.metrics.lock().unwrap().clone_from(&body);
+        }
         Some((answer.status, body))
     }
 
@@ -146,6 +169,16 @@ impl Server {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// Metrics as they are now, without waiting long for a server that was stopped; None where it ended.
+    pub fn last_metrics(&self) -> Option<String> {
+        let mut socket = TcpStream::connect_timeout(&self.management, Duration::from_millis(500)).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+        socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n").ok()?;
+        let mut page = String::new();
+        socket.read_to_string(&mut page).ok()?;
+        Some(page)
+    }
+
     /// Resident memory in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
@@ -154,22 +187,35 @@ impl Server {
     }
 }
 
-fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+/// What comes out of it, and who reads that until its end.
+fn collect(pipe: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let text = Arc::new(Mutex::new(String::new()));
     let into = Arc::clone(&text);
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             let mut text = into.lock().unwrap();
             text.push_str(&line);
             text.push('\n');
         }
     });
-    text
+    (text, reader)
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if let Some(metrics) = self.last_metrics() {
+            *self.metrics.lock().unwrap_or_else(PoisonError::into_inner) = metrics;
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        if let Ok(key) = std::fs::read_to_string(self.data.join("cluster.key")) {
+            secrets::text(key.trim());
+        }
+        let [screen, log, metrics] = [&self.stdout, &self.stderr, &self.metrics]
+            .map(|text| text.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        secrets::none_in(&[("the screen", &screen), ("the log", &log), ("a page of metrics", &metrics)]);
     }
 }

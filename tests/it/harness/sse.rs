@@ -7,6 +7,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::secrets;
+
 /// One dispatched event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -62,6 +64,7 @@ impl Stream {
     }
 
     async fn on(mut socket: TcpStream, request: &str) -> io::Result<Stream> {
+        secrets::request(request);
         socket.write_all(request.as_bytes()).await?;
         let mut raw = Vec::new();
         let end = loop {
@@ -75,6 +78,9 @@ impl Stream {
         let head = String::from_utf8_lossy(&raw[..end]).into_owned();
         let raw = raw.split_off(end + 4);
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        if status >= 400 {
+            secrets::none_in(&[("the head of a refusal", &head)]);
+        }
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         Ok(Stream { socket, status, head, chunked, raw, text: Vec::new(), body: Vec::new(), ended: false })
     }
@@ -111,7 +117,11 @@ impl Stream {
                 break;
             }
         }
-        Ok(String::from_utf8_lossy(&self.body).into_owned())
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        if self.status >= 400 {
+            secrets::none_in(&[("a refusal", &body)]);
+        }
+        Ok(body)
     }
 
     async fn more(&mut self) -> io::Result<bool> {

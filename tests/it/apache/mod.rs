@@ -1,0 +1,5 @@
+//! What only Apache Kafka has: leaders that move and whose epoch falls, transactions, a log that ends in control records.
+
+mod created_anew;
+mod leaders;
+mod transactions;
