@@ -87,8 +87,10 @@ pub enum Step {
         kill: bool,
         remembers: u64,
     },
-    /// The broker goes away and comes back with all it had.
-    Away,
+    /// The broker goes away, or answers nothing for a while, and comes back with all it had.
+    Away {
+        frozen: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -212,8 +214,8 @@ pub fn over_servers() -> impl Strategy<Value = Plan> {
         4 => revoke(),
         3 => node().prop_map(|node| Step::Pause { node }),
         4 => node().prop_map(|node| Step::GoOn { node }),
-        3 => restart(),
-        1 => Just(Step::Away),
+        2 => restart(),
+        2 => any::<bool>().prop_map(|frozen| Step::Away { frozen }),
     ];
     plan(step, 16, 25)
 }

@@ -10,20 +10,17 @@ use futures::future::join_all;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{
+use super::super::{
     check::Patience,
     looked::Looked,
-    plan::{MALLS, Malls, Plan, Step, numbers},
+    plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
     reference::{Log, Reference},
 };
-use crate::{
-    harness::{
-        Accounts, Kafka, Publisher, Server,
-        accounts::{answer, token},
-        sse::Stream,
-        until,
-    },
-    signals::create_signals,
+use crate::harness::{
+    Accounts, Kafka, Publisher, Server,
+    accounts::{answer, token},
+    sse::Stream,
+    topics, until,
 };
 
 /// Bytes of a text: some of them fill what the system keeps for somebody who does not read.
@@ -127,8 +124,8 @@ impl Person {
 impl World<'_> {
     /// Plays a plan to its end.
     pub async fn play(plan: &Plan, looked: &mut Looked, patience: Patience) -> Result<(), String> {
-        let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-        create_signals(&kafka).await;
+        let (kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
+        topics::create(kafka.address.signals(), 2, 1).await;
         // Little fits anywhere; and only signals bring news of rights.
         let env = [
             ("ALLIM_DELIVER_QUEUE_FRAMES", "4"),
@@ -176,19 +173,12 @@ impl World<'_> {
             Step::Pause { node } => {
                 if !std::mem::replace(&mut self.nodes[node].paused, true) {
                     self.nodes[node].server().signal("STOP");
-                    self.looked.at("pause");
+                    self.looked.at("node paused");
                 }
             }
             Step::GoOn { node } => self.go_on(node),
             Step::Restart { node, kill, .. } => self.restart(node, kill).await,
-            Step::Away => {
-                self.kafka.go_away().await;
-                for person in &mut self.people {
-                    person.read(&self.nodes, Duration::from_millis(50)).await?;
-                }
-                self.kafka.come_back().await;
-                self.looked.at("broker away");
-            }
+            Step::Away { frozen } => self.broker_pauses(frozen).await?,
             Step::Follow { .. } | Step::Sleep { .. } | Step::Wake { .. } | Step::Settle { .. } | Step::Linger => {}
         }
         Ok(())
@@ -196,7 +186,7 @@ impl World<'_> {
 
     async fn publish(&mut self, partition: usize, malls: Malls, many: usize) {
         let audience: Vec<String> = numbers(malls).iter().map(|mall| format!("mall:{mall}")).collect();
-        let (audience, key) = (audience.join(","), format!("key {partition}"));
+        let (audience, key) = (audience.join(","), format!("partition {partition}"));
         let titles = (0..many).map(|i| format!("event {}", self.published + i as u64));
         let telling = titles.map(|title| {
             let (publisher, audience, key) = (&self.publisher, &audience, &key);
@@ -290,7 +280,28 @@ impl World<'_> {
         server.signal(if kill { "KILL" } else { "TERM" });
         server.ended().await;
         this.server = Some(server.again().await);
-        self.looked.at(if kill { "kill" } else { "restart" });
+        self.looked.at("node restarted");
+        self.looked.at(if kill { "killed" } else { "told to end" });
+    }
+
+    /// Nobody reaches the log, and everybody finds out; then everything goes on.
+    async fn broker_pauses(&mut self, frozen: bool) -> Result<(), String> {
+        if frozen {
+            self.kafka.freeze();
+        } else {
+            self.kafka.go_away().await;
+        }
+        for person in &mut self.people {
+            person.read(&self.nodes, Duration::from_millis(50)).await?;
+        }
+        if frozen {
+            self.kafka.thaw();
+        } else {
+            self.kafka.come_back().await;
+        }
+        self.looked.at("broker paused");
+        self.looked.at(if frozen { "broker frozen" } else { "broker away" });
+        Ok(())
     }
 
     async fn end_of(&mut self, node: usize) {
@@ -304,7 +315,7 @@ impl World<'_> {
         (0..2).for_each(|node| self.go_on(node));
         self.everybody_reads().await?;
         for malls in 1..1 << MALLS.len() {
-            self.publish(usize::from(malls), malls, 1).await;
+            self.publish(usize::from(malls) % PARTITIONS, malls, 1).await;
         }
         self.everybody_reads().await?;
         for person in &self.people {

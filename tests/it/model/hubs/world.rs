@@ -16,11 +16,13 @@ use allim::{
 use http_body_util::BodyExt;
 
 use super::{
-    check::Patience,
-    hub_node::{HEARTBEAT, Node},
-    looked::Looked,
-    plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
-    reference::{Log, Reference},
+    super::{
+        check::Patience,
+        looked::Looked,
+        plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
+        reference::{Log, Reference},
+    },
+    node::{HEARTBEAT, Node},
 };
 use crate::harness::sse::parse;
 
@@ -172,7 +174,7 @@ impl World<'_> {
             }
             Step::GoOn { node } => self.nodes[node].go_on(),
             Step::Restart { node, remembers, .. } => self.restart(node, remembers),
-            Step::Away => {}
+            Step::Away { .. } => {}
         }
         Ok(())
     }
