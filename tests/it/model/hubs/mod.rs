@@ -28,7 +28,7 @@ fn random_worlds_hold_the_promise() {
         runtime.block_on(World::play(plan, &mut looked.borrow_mut(), patience))
     });
     let looked = looked.into_inner();
-    println!("over hubs: {looked}");
+    looked.report("over hubs");
     let steps = ["publish", "cut", "hop", "shard lagged", "slow reader", "rights", "revoke", "pause", "restart"];
     looked.at_least(100, &steps);
     looked.at_least(20, &["true gaps"]);

@@ -28,7 +28,7 @@ fn random_worlds_hold_the_promise() {
         runtime.block_on(World::play(plan, &mut looked.borrow_mut(), patience))
     });
     let looked = looked.into_inner();
-    println!("over servers: {looked}");
+    looked.report("over servers");
     let steps = ["cut", "hop", "rights", "end heard", "node paused", "broker paused", "node restarted"];
     looked.at_least(if apache::chosen() { 1 } else { 10 }, &steps);
     looked.at_least(1, &["broker away", "broker frozen", "killed", "told to end"]);

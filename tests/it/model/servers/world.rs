@@ -179,7 +179,7 @@ impl World<'_> {
             Step::GoOn { node } => self.go_on(node),
             Step::Restart { node, kill, .. } => self.restart(node, kill).await,
             Step::Away { frozen } => self.broker_pauses(frozen).await?,
-            Step::Follow { .. } | Step::Sleep { .. } | Step::Wake { .. } | Step::Settle { .. } | Step::Linger => {}
+            Step::Follow { .. } | Step::Sleep { .. } | Step::Wake { .. } | Step::Settle { .. } => {}
         }
         Ok(())
     }
