@@ -30,10 +30,14 @@ pub struct Effort {
     pub time: Duration,
 }
 
+#[expect(clippy::disallowed_methods, reason = "how the tests run is said by whoever runs them")]
+fn given(variable: &str) -> bool {
+    std::env::var_os(variable).is_some()
+}
+
 /// Runs plans of these; the same ones each time, unless `PROPTEST_RNG_SEED` and `PROPTEST_CASES` ask for others.
 pub fn hold(effort: &Effort, plans: impl Strategy<Value = Plan>, run: impl Fn(&Plan, Patience) -> Result<(), String>) {
     let asked = Config::default();
-    let given = |variable: &str| std::env::var_os(variable).is_some();
     let config = Config {
         cases: if given("PROPTEST_CASES") { asked.cases } else { effort.worlds },
         max_shrink_iters: if given("PROPTEST_MAX_SHRINK_ITERS") { asked.max_shrink_iters } else { effort.tries },

@@ -1,6 +1,6 @@
 //! What a run looked at: one that looked at nothing proves nothing.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, io::Write};
 
 /// How often each thing happened, over all worlds of a run.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,11 @@ impl Looked {
 
     pub fn times(&mut self, what: &'static str, times: u64) {
         *self.0.entry(what).or_default() += times;
+    }
+
+    /// Said also where a test that passes says nothing.
+    pub fn report(&self, worlds: &str) {
+        let _ = writeln!(std::io::stderr(), "{worlds}: {self}");
     }
 
     /// Fails a run that did not look often enough.

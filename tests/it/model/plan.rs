@@ -72,8 +72,6 @@ pub enum Step {
     Settle {
         node: usize,
     },
-    /// Nothing happens for so long that everybody's beat falls into it.
-    Linger,
     /// A node hears nothing of the log, and knows it; a process stands still.
     Pause {
         node: usize,
@@ -87,8 +85,10 @@ pub enum Step {
         kill: bool,
         remembers: u64,
     },
-    /// The broker goes away and comes back with all it had.
-    Away,
+    /// The broker goes away, or answers nothing for a while, and comes back with all it had.
+    Away {
+        frozen: bool,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -192,7 +192,6 @@ pub fn over_hubs() -> impl Strategy<Value = Plan> {
         5 => (node(), 0..2_usize).prop_map(|(node, shard)| Step::Sleep { node, shard }),
         6 => node().prop_map(|node| Step::Wake { node }),
         8 => node().prop_map(|node| Step::Settle { node }),
-        1 => Just(Step::Linger),
         2 => node().prop_map(|node| Step::Pause { node }),
         3 => node().prop_map(|node| Step::GoOn { node }),
         2 => restart(),
@@ -213,7 +212,7 @@ pub fn over_servers() -> impl Strategy<Value = Plan> {
         3 => node().prop_map(|node| Step::Pause { node }),
         4 => node().prop_map(|node| Step::GoOn { node }),
         2 => restart(),
-        1 => Just(Step::Away),
+        2 => any::<bool>().prop_map(|frozen| Step::Away { frozen }),
     ];
     plan(step, 16, 25)
 }

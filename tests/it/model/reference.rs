@@ -53,6 +53,8 @@ pub struct Reference {
     untold: bool,
     cursor: Option<Position>,
     admin: u64,
+    /// What the last status on its stream said.
+    live: Option<bool>,
     pub heard: usize,
     pub gaps: usize,
     /// Why its stream has ended, if it has been told.
@@ -69,6 +71,7 @@ impl Reference {
             untold: false,
             cursor: None,
             admin: 0,
+            live: None,
             heard: 0,
             gaps: 0,
             bye: None,
@@ -105,7 +108,7 @@ impl Reference {
     /// A new stream, of a node that knows the rights of this number, or newer ones.
     pub fn connects(&mut self, admin: u64, known: usize) {
         self.admin = admin;
-        self.bye = None;
+        (self.bye, self.live) = (None, None);
         self.surely.clear();
         self.oldest = known;
         self.untold = known < self.newest();
@@ -122,9 +125,10 @@ impl Reference {
         !self.untold || self.rights[self.oldest] == self.malls()
     }
 
+    /// Everything that was published is behind it, and it has been told that nothing is missing.
     pub fn has_passed_everything(&self) -> bool {
         let ends = self.log.lock().unwrap().ends();
-        self.cursor.as_ref().is_some_and(|cursor| ends.within(&cursor.next))
+        self.live == Some(true) && self.cursor.as_ref().is_some_and(|cursor| ends.within(&cursor.next))
     }
 
     pub fn cursor(&self) -> Option<&Position> {
@@ -142,7 +146,10 @@ impl Reference {
             ("message", Some(id)) => self.hears(&event.json(), id),
             ("gap", Some(id)) => self.gap(&event.json(), id, beginning),
             ("beat", Some(id)) => self.passes(id, None, None),
-            ("status", None) => Ok(()),
+            ("status", None) => {
+                self.live = event.json()["live"].as_bool();
+                Ok(())
+            }
             ("bye", None) => {
                 self.bye = Some(event.json()["reason"].as_str().unwrap_or_default().to_owned());
                 Ok(())
@@ -157,12 +164,17 @@ impl Reference {
         let known = (self.oldest..self.rights.len()).find(|&i| scope(self.admin, self.rights[i]) == told);
         self.oldest = known.ok_or_else(|| format!("a hello with rights that nobody has: {hello}"))?;
         self.untold = self.oldest < self.newest();
-        match (&self.cursor, &id) {
-            (Some(cursor), Some(id)) if cursor.epoch == id.epoch && cursor.next == id.next => {}
-            (Some(cursor), Some(id)) => return Err(format!("hello says {id:?} to somebody at {cursor:?}")),
-            (None, Some(_)) => self.cursor = id,
-            (_, None) => {}
+        let recovered = hello["recovered"].as_bool();
+        let (is_true, is_there) = match (&self.cursor, &id) {
+            (None, _) => (recovered.is_none(), true),
+            // Refused, so that a gap follows, or not known yet.
+            (Some(_), None) => (recovered != Some(true), true),
+            (Some(cursor), Some(id)) => (recovered == Some(true), cursor.epoch == id.epoch && cursor.next == id.next),
+        };
+        if !is_true || !is_there {
+            return Err(format!("to somebody at {:?} hello says {id:?}, {hello}", self.cursor));
         }
+        self.cursor = id.or(self.cursor.take());
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use allim::{
 };
 use futures::future::BoxFuture;
 
-use super::{
+use super::super::{
     plan::{Make, PARTITIONS, numbers},
     reference::Log,
 };

@@ -10,10 +10,10 @@ use futures::future::join_all;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{
+use super::super::{
     check::Patience,
     looked::Looked,
-    plan::{MALLS, Malls, Plan, Step, numbers},
+    plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
     reference::{Log, Reference},
 };
 use crate::harness::{
@@ -44,6 +44,8 @@ struct Person {
     known: [usize; 2],
     /// The node that has said of the token that it is revoked.
     revoked_at: Option<usize>,
+    /// Streams that were ended because their token was.
+    ended: u64,
 }
 
 struct Node {
@@ -82,6 +84,7 @@ impl Person {
             last_node: None,
             known: [0; 2],
             revoked_at: None,
+            ended: 0,
         }
     }
 
@@ -105,7 +108,10 @@ impl Person {
         let (node, ended_with_it) = (*node, *process != nodes[*node].process);
         self.open = None;
         match self.reference.bye.as_deref() {
-            Some("revoked") if self.reference.malls() == 0 => self.revoked_at = Some(node),
+            Some("revoked") if self.reference.malls() == 0 => {
+                self.revoked_at = Some(node);
+                self.ended += 1;
+            }
             // Asked too much at once: it comes back.
             Some("accounts") => {}
             Some("restart") | None if ended_with_it => {}
@@ -167,27 +173,20 @@ impl World<'_> {
             Step::Pause { node } => {
                 if !std::mem::replace(&mut self.nodes[node].paused, true) {
                     self.nodes[node].server().signal("STOP");
-                    self.looked.at("pause");
+                    self.looked.at("node paused");
                 }
             }
             Step::GoOn { node } => self.go_on(node),
             Step::Restart { node, kill, .. } => self.restart(node, kill).await,
-            Step::Away => {
-                self.kafka.go_away().await;
-                for person in &mut self.people {
-                    person.read(&self.nodes, Duration::from_millis(50)).await?;
-                }
-                self.kafka.come_back().await;
-                self.looked.at("broker away");
-            }
-            Step::Follow { .. } | Step::Sleep { .. } | Step::Wake { .. } | Step::Settle { .. } | Step::Linger => {}
+            Step::Away { frozen } => self.broker_pauses(frozen).await?,
+            Step::Follow { .. } | Step::Sleep { .. } | Step::Wake { .. } | Step::Settle { .. } => {}
         }
         Ok(())
     }
 
     async fn publish(&mut self, partition: usize, malls: Malls, many: usize) {
         let audience: Vec<String> = numbers(malls).iter().map(|mall| format!("mall:{mall}")).collect();
-        let (audience, key) = (audience.join(","), format!("key {partition}"));
+        let (audience, key) = (audience.join(","), format!("partition {partition}"));
         let titles = (0..many).map(|i| format!("event {}", self.published + i as u64));
         let telling = titles.map(|title| {
             let (publisher, audience, key) = (&self.publisher, &audience, &key);
@@ -240,7 +239,6 @@ impl World<'_> {
                 return Err("a stream goes on after its token was revoked".into());
             }
             person.read(&self.nodes, Duration::from_millis(20)).await?;
-            self.looked.times("end heard", person.open.is_none().into());
         }
         Ok(())
     }
@@ -282,7 +280,28 @@ impl World<'_> {
         server.signal(if kill { "KILL" } else { "TERM" });
         server.ended().await;
         this.server = Some(server.again().await);
-        self.looked.at(if kill { "kill" } else { "restart" });
+        self.looked.at("node restarted");
+        self.looked.at(if kill { "killed" } else { "told to end" });
+    }
+
+    /// Nobody reaches the log, and everybody finds out; then everything goes on.
+    async fn broker_pauses(&mut self, frozen: bool) -> Result<(), String> {
+        if frozen {
+            self.kafka.freeze();
+        } else {
+            self.kafka.go_away().await;
+        }
+        for person in &mut self.people {
+            person.read(&self.nodes, Duration::from_millis(50)).await?;
+        }
+        if frozen {
+            self.kafka.thaw();
+        } else {
+            self.kafka.come_back().await;
+        }
+        self.looked.at("broker paused");
+        self.looked.at(if frozen { "broker frozen" } else { "broker away" });
+        Ok(())
     }
 
     async fn end_of(&mut self, node: usize) {
@@ -296,11 +315,12 @@ impl World<'_> {
         (0..2).for_each(|node| self.go_on(node));
         self.everybody_reads().await?;
         for malls in 1..1 << MALLS.len() {
-            self.publish(usize::from(malls), malls, 1).await;
+            self.publish(usize::from(malls) % PARTITIONS, malls, 1).await;
         }
         self.everybody_reads().await?;
         for person in &self.people {
             self.looked.times("heard", person.reference.heard as u64);
+            self.looked.times("end heard", person.ended);
         }
         for node in 0..2 {
             self.end_of(node).await;

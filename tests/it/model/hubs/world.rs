@@ -16,11 +16,13 @@ use allim::{
 use http_body_util::BodyExt;
 
 use super::{
-    check::Patience,
-    hub_node::{HEARTBEAT, Node},
-    looked::Looked,
-    plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
-    reference::{Log, Reference},
+    super::{
+        check::Patience,
+        looked::Looked,
+        plan::{MALLS, Malls, PARTITIONS, Plan, Step, numbers},
+        reference::{Log, Reference},
+    },
+    node::{HEARTBEAT, Node},
 };
 use crate::harness::sse::parse;
 
@@ -165,14 +167,13 @@ impl World<'_> {
             }
             Step::Wake { node } => self.nodes[node].wake(),
             Step::Settle { node } => self.nodes[node].settle().await,
-            Step::Linger => tokio::time::sleep(HEARTBEAT * 3 / 2).await,
             Step::Pause { node } => {
                 self.looked.times("pause", self.nodes[node].is_live().into());
                 self.nodes[node].pause();
             }
             Step::GoOn { node } => self.nodes[node].go_on(),
             Step::Restart { node, remembers, .. } => self.restart(node, remembers),
-            Step::Away => {}
+            Step::Away { .. } => {}
         }
         Ok(())
     }
@@ -239,10 +240,9 @@ impl World<'_> {
 
     /// Everybody who is there reads to the end, who is not comes back; and then what the last rights allow, exactly.
     async fn end(mut self) -> Result<(), String> {
-        for node in &mut self.nodes {
-            node.wake();
-            node.go_on();
-        }
+        self.nodes.iter_mut().for_each(Node::wake);
+        self.quiet_moment().await?;
+        self.nodes.iter_mut().for_each(Node::go_on);
         self.everybody_reads().await?;
         for partition in 0..PARTITIONS {
             (1..1 << MALLS.len()).for_each(|malls| self.publish(partition, malls, 1, 0));
@@ -253,6 +253,21 @@ impl World<'_> {
             self.looked.times("true gaps", person.reference.gaps as u64);
         }
         (0..2).for_each(|node| self.end_of(node));
+        Ok(())
+    }
+
+    /// Nothing happens for so long that everybody's beat falls into it, while one node is still ahead of the other.
+    async fn quiet_moment(&mut self) -> Result<(), String> {
+        for i in 0..self.people.len() {
+            if self.people[i].stream.is_none() {
+                self.come(i, i % 2);
+            }
+            while self.people[i].read(&self.nodes, Duration::from_millis(2)).await? {}
+        }
+        tokio::time::sleep(HEARTBEAT * 3 / 2).await;
+        for person in &mut self.people {
+            while person.read(&self.nodes, Duration::from_millis(1)).await? {}
+        }
         Ok(())
     }
 
