@@ -16,6 +16,7 @@ mod log_life;
 mod model;
 mod origins;
 mod other_clients;
+mod pages;
 mod publish;
 mod regressions;
 mod secrets;
