@@ -164,8 +164,11 @@ fn running_jobs_are_live_only() {
     let catalogue = Catalogue::builtin();
     for type_name in catalogue.types() {
         let prepared = prepared(&plain(&type_name, "everyone", &json!({})));
-        let running = matches!(&*type_name, "excel.export.queued" | "excel.export.progress");
-        assert_eq!((prepared.is_job(), prepared.is_kept()), (running, !running), "{type_name}");
-        assert_eq!(catalogue.keeps(&type_name), !running);
+        let running = type_name.ends_with(".queued") || type_name.ends_with(".progress");
+        let kept = !running && &*type_name != "admin.session.revoked";
+        assert_eq!((prepared.is_job(), prepared.is_kept()), (running, kept), "{type_name}");
+        assert_eq!(catalogue.keeps(&type_name), kept);
+        let of_a_job = type_name.starts_with("excel.export.") || type_name.starts_with("job.");
+        assert_eq!(prepared.is_of_a_job(), of_a_job, "{type_name}");
     }
 }
