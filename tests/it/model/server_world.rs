@@ -16,14 +16,11 @@ use super::{
     plan::{MALLS, Malls, Plan, Step, numbers},
     reference::{Log, Reference},
 };
-use crate::{
-    harness::{
-        Accounts, Kafka, Publisher, Server,
-        accounts::{answer, token},
-        sse::Stream,
-        until,
-    },
-    signals::create_signals,
+use crate::harness::{
+    Accounts, Kafka, Publisher, Server,
+    accounts::{answer, token},
+    sse::Stream,
+    topics, until,
 };
 
 /// Bytes of a text: some of them fill what the system keeps for somebody who does not read.
@@ -121,8 +118,8 @@ impl Person {
 impl World<'_> {
     /// Plays a plan to its end.
     pub async fn play(plan: &Plan, looked: &mut Looked, patience: Patience) -> Result<(), String> {
-        let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-        create_signals(&kafka).await;
+        let (kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
+        topics::create(kafka.address.signals(), 2, 1).await;
         // Little fits anywhere; and only signals bring news of rights.
         let env = [
             ("ALLIM_DELIVER_QUEUE_FRAMES", "4"),
