@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     AdminNo, Lang, MallNo, Notification, NotificationId, PartnerNo, Sight, State,
-    catalogue::{Catalogue, Class, Entry, Template, Texts, Values, index},
+    catalogue::{Catalogue, Class, Entry, Template, Texts, Values, When, index},
     data::{Distinguishes, Fields, Seen, is_link},
     dates,
     event::{Event, Severity},
@@ -177,8 +177,9 @@ impl Prepared {
         let envelope = &self.event.envelope;
         let (title, body) = self.texts(&seen, sight.lang);
         let actor_no = self.entry.actor.as_ref().and_then(|field| admin(fields::get(&seen.data, field)?));
-        let closed = self.entry.closes.as_ref().is_some_and(|when| when.holds(&self.event.fields));
-        let handled_by = closed.then(|| Handler {
+        let collapse_key = self.collapse_key();
+        let closes = |when: &When| collapse_key.is_some() && when.holds(&self.event.fields);
+        let handled_by = self.entry.closes.as_ref().is_some_and(closes).then(|| Handler {
             admin_no: actor_no,
             admin_name: self.entry.handled_by.as_ref().and_then(|field| text_at(&seen.data, field)),
         });
@@ -196,7 +197,7 @@ impl Prepared {
             at: dates::rfc3339(self.at),
             occurred_at: self.occurred(&seen.data).map(dates::rfc3339),
             expires_at: self.expires(&seen.data).map(dates::rfc3339),
-            collapse_key: self.collapse_key(),
+            collapse_key,
             silent: self.entry.silent,
             correlation_id: envelope.correlation.as_deref(),
             actor_no,

@@ -211,7 +211,8 @@ impl Checks<'_> {
         };
         // Ten years are for ever.
         let number = number.parse::<u16>().ok().filter(|number| (1..=3650).contains(number));
-        let lifetime = number.zip(seconds).map(|(number, seconds)| SignedDuration::from_secs(i64::from(number) * seconds));
+        let lifetime =
+            number.zip(seconds).map(|(number, seconds)| SignedDuration::from_secs(i64::from(number) * seconds));
         if lifetime.is_none() {
             self.complain(format_args!("`lifetime` is \"{text}\"; it has to be such as 10m, 1h or 30d"));
         }
@@ -254,7 +255,8 @@ impl Checks<'_> {
             Some(Parts::One(text)) => vec![std::slice::from_ref(text)],
             Some(Parts::More(parts)) => parts.iter().map(OneOrMore::all).collect(),
         };
-        let mut part = |texts: &[String]| texts.iter().filter_map(|text| self.text("body", text, label, entry)).collect();
+        let mut part =
+            |texts: &[String]| texts.iter().filter_map(|text| self.text("body", text, label, entry)).collect();
         let body = parts.into_iter().map(&mut part).collect();
         Texts { title, body }
     }
