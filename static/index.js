@@ -1,40 +1,96 @@
-// The plain start page: what an operator of the demo sees, read with fetch because EventSource cannot send a token.
-const state = document.getElementById("state");
-const list = document.getElementById("list");
-let position = "earliest";
-let retry = 2000;
+// The start page: one shop, two people who see it, and whoever publishes.
 
-const show = {
-  message({ title, body, at }) {
-    const item = document.createElement("li");
-    item.textContent = [title, body, new Date(at).toLocaleTimeString("ko-KR")].filter(Boolean).join(" · ");
-    list.prepend(item);
-  },
-  status: ({ live }) => (state.textContent = live ? "실시간" : "이벤트 통로(Kafka)가 멈췄습니다. 복구되면 빠짐없이 도착합니다."),
-  gap: () => (state.textContent = "오래 떨어져 있어 일부는 볼 수 없습니다."),
-  bye: () => (state.textContent = "서버를 기다리는 중…"),
-};
+import { connect } from "/allim.js";
+import { h } from "/dom.js";
+import { guide } from "/guide.js";
+import { operatorPane } from "/operator-pane.js";
+import { cast, download, head, sound, who } from "/page.js";
+import { publishPanel } from "/publish-panel.js";
+import { language, spoken, t } from "/texts.js";
 
-function dispatch(block) {
-  const fields = Object.fromEntries(block.split("\n").map((line) => line.match(/^(\w+): ?(.*)$/)?.slice(1)).filter(Boolean));
-  if (fields.id) position = fields.id;
-  if (fields.retry) retry = Number(fields.retry);
-  if (fields.data) show[fields.event ?? "message"]?.(JSON.parse(fields.data));
-}
+const CODE = `import { connect } from "/allim.js";
 
-async function listen() {
-  const headers = { Authorization: "Bearer demo-70001", "Last-Event-ID": position };
-  const response = await fetch("/notifications", { headers });
-  if (!response.ok) throw new Error((await response.json()).detail);
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = "", chunk; !(chunk = await reader.read()).done; ) {
-    const blocks = (rest + chunk.value).split("\n\n");
-    rest = blocks.pop();
-    blocks.forEach(dispatch);
+const line = connect({
+  url: location.origin,
+  token: async () => session.token,
+  lang: "ko",
+});
+line.on("state", ({ state }) => paint(state));
+line.on("notification", (notification) => show(notification));
+line.on("job", (job) => progress(job.collapseKey, job.data));
+line.on("gap", ({ reason }) => reload(reason));`;
+
+const people = await cast();
+
+/** A pane whose line is opened anew for each operator and language. */
+function open(place, first) {
+  let line = null;
+  let current = null;
+  let lang = language();
+  const post = (path, body) => fetch(path, { method: "POST", body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${current.token}` } });
+  const pane = operatorPane({
+    head: who(people, first, look),
+    code: CODE,
+    sound,
+    cut: people && (() => post("/demo/cut", { seconds: 5 })),
+    download: (link) => download(link, current.token),
+    makeOne: people && (() => panel.order()),
+  });
+
+  function look(operator) {
+    line?.close();
+    current = operator;
+    pane.reset(operator.adminNo);
+    line = connect({ url: location.origin, token: async () => operator.token, lang, name: String(operator.adminNo ?? place.id),
+      position: "earliest" });
+    line.on("state", (state) => pane.handlers.state(acting(state)));
+    for (const name of ["notification", "job", "gap", "repeated", "frame"]) line.on(name, pane.handlers[name]);
   }
+
+  /** What a person can do about a state. */
+  function acting(state) {
+    const does = { reconnecting: "now", replaced: "useThis" }[state.state];
+    return does ? { ...state, act: { word: does, does: () => line.retry() } } : state;
+  }
+
+  spoken(() => {
+    if (lang === language()) return;
+    lang = language();
+    if (current) look(current);
+  });
+  place.append(pane.element);
+  return { pane, cut: () => post("/demo/cut", { seconds: 5 }), exports: () => post("/demo/export", {}) };
 }
 
-for (;;) {
-  await listen().catch((error) => (state.textContent = error.message || "다시 연결 중…"));
-  await new Promise((resolve) => setTimeout(resolve, retry));
+function shop() {
+  const paces = ["off", "calm", "busy"];
+  const buttons = paces.map((pace) => h("button", { type: "button", onclick: () => run(pace) }));
+  const label = h("span");
+  spoken(() => {
+    label.textContent = t().shop;
+    buttons.forEach((button, i) => { button.textContent = t().pace[paces[i]]; });
+  });
+  const run = (pace) => {
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(paces[i] === pace)));
+    return fetch("/demo/traffic", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pace }) });
+  };
+  return { element: h("div", { className: "group", role: "group" }, label, ...buttons), run };
+}
+
+let panel = null;
+const main = document.getElementById("main");
+if (people) {
+  const traffic = shop();
+  head(traffic.element);
+  const left = open(document.getElementById("left"), 70001);
+  open(document.getElementById("right"), 80501);
+  panel = publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: left.exports });
+  guide(document.getElementById("guide"), [() => traffic.run("calm"), () => panel.order(), left.exports, left.cut, () => {}]);
+  traffic.run("calm");
+} else {
+  head();
+  main.className = "two";
+  document.getElementById("right").remove();
+  open(document.getElementById("left"), null);
 }

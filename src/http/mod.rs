@@ -78,8 +78,7 @@ pub struct Doors {
 pub fn routes(doors: Doors, readiness: Readiness) -> Router {
     let cors = cors(&doors.settings.allowed_origins);
     Router::new()
-        .route("/", get(pages::index))
-        .route("/index.js", get(pages::script))
+        .merge(pages::routes())
         .route("/notifications", get(listen::sse))
         .route("/tickets", post(tickets::issue))
         .merge(management::health(readiness))

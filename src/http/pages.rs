@@ -1,20 +1,74 @@
-//! The pages of `static/`, carried in the executable.
+//! The pages of `static/`, carried in the executable: what is asked for again and has not changed is not sent again.
 
-use axum::response::{Html, IntoResponse, Response};
-use http::{HeaderValue, header};
+use std::sync::Arc;
 
-/// The start page.
-pub async fn index() -> Response {
-    let mut page = Html(include_str!("../../static/index.html")).into_response();
-    page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    page
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use sha2::{Digest, Sha256};
+
+struct Page {
+    path: &'static str,
+    kind: &'static str,
+    body: &'static [u8],
 }
 
-/// Its script: a module of its own, for the content security policy forbids scripts within pages.
-pub async fn script() -> Response {
-    let mut script = include_str!("../../static/index.js").into_response();
-    let headers = script.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+macro_rules! pages {
+    ($($path:literal $file:literal $kind:ident),* $(,)?) => {
+        &[$(Page { path: $path, kind: $kind, body: include_bytes!(concat!("../../static/", $file)) }),*]
+    };
+}
+
+/// Nothing else of a disk can be had here: there is no folder to leave.
+const PAGES: &[Page] = pages![
+    "/" "index.html" HTML,
+    "/sse.html" "sse.html" HTML,
+    "/index.js" "index.js" SCRIPT,
+    "/sse.js" "sse.js" SCRIPT,
+    "/allim.js" "allim.js" SCRIPT,
+    "/operator-pane.js" "operator-pane.js" SCRIPT,
+    "/publish-panel.js" "publish-panel.js" SCRIPT,
+    "/guide.js" "guide.js" SCRIPT,
+    "/page.js" "page.js" SCRIPT,
+    "/dom.js" "dom.js" SCRIPT,
+    "/code.js" "code.js" SCRIPT,
+    "/texts.js" "texts.js" SCRIPT,
+    "/style.css" "style.css" STYLE,
+    "/icons.svg" "icons.svg" SVG,
+    "/favicon.svg" "favicon.svg" SVG,
+];
+
+/// A route for each.
+pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    PAGES.iter().fold(Router::new(), |router, page| {
+        let tag: Arc<str> = tag(page.body).into();
+        router.route(page.path, get(async move |asked: HeaderMap| serve(page, &tag, &asked)))
+    })
+}
+
+fn serve(page: &'static Page, tag: &str, asked: &HeaderMap) -> Response {
+    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let known = known.flat_map(|line| line.split(',')).any(|one| one.trim() == tag);
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { page.body.into_response() };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.kind));
+    // Asked for each time, and seldom sent: a new version of the server brings new pages at once.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    script
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn tag(body: &[u8]) -> String {
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]))
 }

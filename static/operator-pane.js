@@ -1,0 +1,330 @@
+// One operator's view: who is looking, how the line is, running jobs, the list, and what was counted.
+//
+// A pane is given a source, which calls back with what comes; it does not know whether that came over allim.js or a bare
+// EventSource. It counts by itself: received, missing, repeated are what this page saw, not what somebody claims.
+
+import { replaces } from "/allim.js";
+import { announce, h, icon, safe, show } from "/dom.js";
+import { ago, exactly, language, spoken, t, won } from "/texts.js";
+
+const MOST_ROWS = 200;
+const SHOWN_ROWS = 60;
+const MOST_FRAMES = 20;
+/** So many of one type, each within so long of the next, are one row. */
+const CROWD = 6;
+const CROWDED = 3000;
+
+/**
+ * @param {object} options
+ * @param {HTMLElement} options.head what names the operator: a choice, or a box for a token
+ * @param {string} options.code the dozen lines that make it work
+ * @param {() => void} [options.cut] kills the line on the server's side; absent outside the demo
+ * @param {(link: string) => Promise<boolean>} [options.download] fetches a file with the operator's right
+ * @param {(severity: string) => void} [options.sound]
+ * @param {() => void} [options.makeOne] publishes an order
+ */
+export function operatorPane(options) {
+  /** Newest first: notifications, and dividers. */
+  let items = [];
+  const jobs = new Map();
+  const frames = [];
+  const ids = new Set();
+  const elements = new WeakMap();
+  const counts = { received: 0, missing: 0, repeated: 0 };
+  let state = { state: "connecting" };
+  let me = null;
+  let fresh = 0;
+  let unseen = 0;
+  let drawing = false;
+  let cutAt = null;
+
+  const badge = h("b", { hidden: true });
+  const bell = h("button", { className: "bell plain", type: "button", onclick: seen }, icon("bell"), badge);
+  const line = h("span");
+  const act = h("button", { type: "button", hidden: true });
+  const stateLine = h("section", { className: "state" }, line, act);
+  const jobList = h("ul", { className: "jobs" });
+  const jobStrip = h("section", { hidden: true }, h("h3"), jobList);
+  const list = h("ol", { className: "list", tabIndex: 0, onscroll: () => list.scrollTop < 8 && draw() });
+  const newer = h("button", { type: "button", className: "newer main", hidden: true, onclick: toTop });
+  const counted = h("p", { className: "counts" });
+  const cut = options.cut && h("button", { type: "button", onclick: () => options.cut() }, icon("cut"), h("span"));
+  const wire = h("pre", { tabIndex: 0 });
+  const wireBox = h("details", { ontoggle: drawWire }, h("summary"), wire);
+  const codeBox = h("details", {}, h("summary"), h("pre", { tabIndex: 0, textContent: options.code }));
+  const element = h("article", { className: "card pane" },
+    h("header", {}, options.head, bell), stateLine, jobStrip, h("div", { className: "rows" }, list, newer),
+    h("footer", {}, counted, cut || null), wireBox, codeBox);
+
+  spoken(() => {
+    jobStrip.firstElementChild.textContent = t().jobs;
+    if (cut) cut.lastElementChild.textContent = t().cut;
+    wireBox.firstElementChild.textContent = t().wire;
+    codeBox.firstElementChild.textContent = t().code;
+    list.setAttribute("aria-label", t().kinds.notice);
+    drawState();
+    draw();
+  });
+  setInterval(() => document.hidden || draw(), 20_000);
+
+  function seen() {
+    unseen = 0;
+    for (const item of items) item.seen = true;
+    for (const li of list.children) li.classList.add("seen");
+    draw();
+  }
+
+  function toTop() {
+    list.scrollTop = 0;
+    draw();
+    list.focus();
+  }
+
+  /** What the source calls back with. */
+  const handlers = {
+    state(next) {
+      const was = state;
+      state = next;
+      if (was.state === "live" && next.state !== "live") cutAt = items[0] ?? null;
+      if (next.state === "caught-up" && next.missed > 0) {
+        const at = cutAt ? items.indexOf(cutAt) : items.length;
+        if (at > 0) items.splice(at, 0, { divider: next.missed });
+        announce(caughtUp(next));
+      }
+      drawState();
+      draw();
+    },
+    notification(notification) {
+      counts.received += 1;
+      if (ids.has(notification.id)) {
+        counts.repeated += 1;
+        return draw();
+      }
+      ids.add(notification.id);
+      const key = notification.collapseKey;
+      const old = key ? items.findIndex((item) => item.collapseKey === key) : -1;
+      if (key && jobs.has(key)) finish(jobs.get(key), notification);
+      if (old >= 0 && !replaces(notification, items[old])) return draw();
+      const before = old >= 0 ? items.splice(old, 1)[0] : null;
+      const own = me !== null && notification.actorNo === me;
+      const item = { ...notification, arrived: Date.now(), seen: own || Boolean(notification.silent) };
+      if (before && before === cutAt) cutAt = item;
+      items.unshift(item);
+      items.length = Math.min(items.length, MOST_ROWS);
+      if (before && !before.seen) unseen = Math.max(0, unseen - 1);
+      if (!item.seen) {
+        unseen += 1;
+        if (list.scrollTop > 8) fresh += 1;
+        options.sound?.(item.severity);
+        if (item.severity !== "critical") announce(item.title);
+      }
+      draw();
+    },
+    job(job) {
+      const known = jobs.get(job.collapseKey);
+      if (known?.ended || (known && !replaces(job, known))) return;
+      jobs.set(job.collapseKey, { ...job, arrived: Date.now() });
+      draw();
+    },
+    gap(gap) {
+      counts.missing += gap.missedAtLeast ?? 0;
+      counts.gapped = gap.reason;
+      if (gap.reason === "scope") items = [];
+      draw();
+    },
+    repeated() {
+      counts.received += 1;
+      counts.repeated += 1;
+      draw();
+    },
+    frame({ event, id, data }) {
+      frames.unshift([id && `id: ${id}`, event && event !== "message" && `event: ${event}`, `data: ${data}`]
+        .filter(Boolean).join("\n"));
+      frames.length = Math.min(frames.length, MOST_FRAMES);
+      if (wireBox.open) drawWire();
+    },
+  };
+
+  function finish(job, end) {
+    jobs.set(end.collapseKey, { ...end, ended: true, arrived: Date.now() });
+    for (const [key, one] of jobs) if (one.ended && jobs.size > 3 && one !== job) jobs.delete(key);
+  }
+
+  function caughtUp({ missed, tookMs }) {
+    return t().caughtUp(missed, Math.max(0.1, tookMs / 1000).toFixed(1));
+  }
+
+  function stateText() {
+    const words = t();
+    switch (state.state) {
+      case "live": return counts.gapped && state.gap ? words[`gap.${state.gap}`] ?? words.gap : words.live;
+      case "caught-up": return state.missed > 0 ? caughtUp(state) : words.live;
+      default: return words[state.state] ?? words.connecting;
+    }
+  }
+
+  function drawState() {
+    const good = ["live", "caught-up", "connecting", "catching-up"].includes(state.state);
+    stateLine.dataset.state = state.state;
+    stateLine.dataset.tone = good ? "good" : "bad";
+    element.toggleAttribute("data-away", !["live", "caught-up", "catching-up", "paused"].includes(state.state));
+    line.textContent = stateText();
+    const [text, does] = state.act ? [t()[state.act.word], state.act.does] : [null, null];
+    act.hidden = !text;
+    act.textContent = text ?? "";
+    act.onclick = does;
+  }
+
+  function drawWire() {
+    wire.textContent = frames.join("\n\n");
+  }
+
+  function draw() {
+    if (drawing) return;
+    drawing = true;
+    // Four times a second are enough for eyes, however much comes.
+    setTimeout(() => requestAnimationFrame(() => {
+      drawing = false;
+      drawAll();
+    }), items.length > 0 && Date.now() - items[0].arrived < 50 && crowded(0) ? 250 : 0);
+  }
+
+  function drawAll() {
+    badge.hidden = unseen === 0;
+    badge.textContent = unseen > 99 ? "99+" : String(unseen);
+    bell.setAttribute("aria-label", t().bell(unseen));
+    counted.replaceChildren(
+      t().received, " ", h("b", { textContent: counts.received }), " · ",
+      t().missing, " ", h("b", { textContent: counts.missing }), " · ",
+      t().repeated, " ", h("b", { textContent: counts.repeated }));
+    jobStrip.hidden = jobs.size === 0;
+    jobList.replaceChildren(...[...jobs.values()].reverse().map(jobRow));
+    if (list.scrollTop > 8 && fresh > 0) {
+      newer.hidden = false;
+      newer.textContent = t().newer(fresh);
+    } else {
+      newer.hidden = true;
+      fresh = 0;
+    }
+    const rows = items.length > 0 ? folded().slice(0, SHOWN_ROWS).map(row) : [empty()];
+    const kept = list.scrollTop > 8 ? list.scrollHeight - list.scrollTop : 0;
+    show(list, rows);
+    if (kept > 0) list.scrollTop = list.scrollHeight - kept;
+  }
+
+  /** Whether a crowd of one type begins here: how many belong to it. */
+  function crowded(from) {
+    const first = items[from];
+    if (!first || first.divider || first.collapseKey) return 0;
+    let n = 1;
+    while (from + n < items.length) {
+      const [one, next] = [items[from + n - 1], items[from + n]];
+      if (next.divider || next.type !== first.type || next.collapseKey || one.arrived - next.arrived > CROWDED) break;
+      n += 1;
+    }
+    return n >= CROWD ? n : 0;
+  }
+
+  function folded() {
+    const rows = [];
+    for (let i = 0; i < items.length; i += 1) {
+      const n = crowded(i);
+      if (n > 0) {
+        const all = items.slice(i, i + n);
+        const sum = all.reduce((total, one) => total + (Number(one.data?.amount) || 0), 0);
+        rows.push({ ...items[i], group: n, sum });
+        i += n - 1;
+      } else rows.push(items[i]);
+    }
+    return rows;
+  }
+
+  function empty() {
+    return h("li", { className: "empty" }, h("p", { textContent: t().empty }),
+      options.makeOne ? h("button", { type: "button", textContent: t().makeOne, onclick: options.makeOne }) : null);
+  }
+
+  function row(item) {
+    if (item.divider) return h("li", { className: "divider", textContent: t().missedDivider(item.divider) });
+    const made = item.group ? null : elements.get(item);
+    if (made && made.lang === language()) {
+      made.time.textContent = ago(item.at);
+      return made.li;
+    }
+    const severe = ["warning", "error", "critical"].includes(item.severity);
+    const label = item.group ? t().grouped(item.title.replace(/\s*[₩\d,.]+원?$/, ""), item.group) : item.title;
+    const time = h("time", { dateTime: item.at, title: exactly(item.at), textContent: ago(item.at) });
+    const link = item.link && safe(item.link);
+    const own = link && options.download && new URL(link).pathname.startsWith("/demo/exports/");
+    const li = h("li", { className: [item.severity === "critical" && "critical", item.seen && "seen", !made && "new"]
+      .filter(Boolean).join(" "), "data-id": item.id, role: item.severity === "critical" && !made ? "alert" : null },
+    h("span", { className: "icon" }, icon(item.category ?? "notice")),
+    h("div", {},
+      h("h3", { dir: "auto" }, severe ? word(item.severity) : null, label),
+      item.group
+        ? h("p", { textContent: item.sum > 0 ? `${t().sum} ${won(item.sum)}` : "" })
+        : item.body ? h("p", { dir: "auto", textContent: item.body }) : null,
+      h("p", { className: "meta" },
+        item.mallName ? h("span", { dir: "auto", textContent: item.mallName }) : null, time,
+        item.handledBy !== undefined ? h("span", { className: "handled", textContent: handled(item) }) : null,
+        own ? fileButton(link) : link ? h("a", { href: link, rel: "noreferrer", target: "_blank", textContent: t().open }) : null)));
+    if (!item.group) elements.set(item, { li, time, lang: language() });
+    return li;
+  }
+
+  function handled(item) {
+    const by = item.handledBy;
+    return t().handled(typeof by === "string" ? by : by?.name ?? by?.adminName ?? "");
+  }
+
+  function word(severity) {
+    return h("span", { className: `word ${severity}` }, icon(severity), t().severity[severity]);
+  }
+
+  function fileButton(link) {
+    const button = h("button", { type: "button", className: "plain", onclick: async () => {
+      const came = await options.download(link);
+      if (!came) button.replaceChildren(t().notYours);
+    } }, icon("download"), t().download);
+    return button;
+  }
+
+  function jobRow(job) {
+    const progress = job.data?.progress ?? {};
+    const link = job.link && safe(job.link);
+    const quiet = Math.floor((Date.now() - job.arrived) / 1000);
+    const stale = !job.ended && quiet > (Number(job.data?.staleAfter) || 60);
+    const li = h("li", { "data-key": job.collapseKey },
+      h("span", { dir: "auto", className: job.severity === "error" ? "bad" : "", textContent: job.title }),
+      job.ended && link ? fileButton(link) : null);
+    if (!job.ended) {
+      const value = Number(progress.percent);
+      const bar = h("progress", { max: 100, "aria-label": job.title });
+      if (Number.isFinite(value)) bar.value = value;
+      li.append(bar);
+    }
+    li.append(h("small", { dir: "auto", textContent: stale ? t().silent(quiet) : job.body ?? "" }));
+    return li;
+  }
+
+  return {
+    element,
+    handlers,
+    /** Another operator looks: nothing of the one before stays. */
+    reset(operator) {
+      me = operator;
+      items = [];
+      jobs.clear();
+      ids.clear();
+      frames.length = 0;
+      fresh = unseen = 0;
+      cutAt = null;
+      Object.assign(counts, { received: 0, missing: 0, repeated: 0, gapped: undefined });
+      state = { state: "connecting" };
+      drawState();
+      drawAll();
+    },
+    counts: () => ({ ...counts }),
+    titles: () => items.filter((item) => !item.divider).map((item) => item.title),
+  };
+}

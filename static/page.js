@@ -1,0 +1,107 @@
+// What the pages share: the head with language, theme and sound, and who may be looked at.
+
+import { h, icon } from "/dom.js";
+import { language, speak, spoken, t } from "/texts.js";
+
+/** The demo's people; null where accounts are real. */
+export async function cast() {
+  const answer = await fetch("/demo/cast").catch(() => null);
+  return answer?.ok ? answer.json() : null;
+}
+
+function remembered(key) {
+  try { return localStorage.getItem(key); } catch { return null; }
+}
+
+function remember(key, value) {
+  try { localStorage.setItem(key, value); } catch { /* A browser that keeps nothing is as good. */ }
+}
+
+let loud = false;
+let audio = null;
+
+/** A short tone, made here; off until somebody wants it. */
+export function sound(severity) {
+  if (!loud) return;
+  audio ??= new AudioContext();
+  const tones = severity === "critical" ? [880, 660, 880] : [660];
+  tones.forEach((pitch, i) => {
+    const [tone, level] = [audio.createOscillator(), audio.createGain()];
+    const from = audio.currentTime + i * 0.16;
+    tone.frequency.value = pitch;
+    level.gain.setValueAtTime(0.08, from);
+    level.gain.exponentialRampToValueAtTime(0.001, from + 0.14);
+    tone.connect(level).connect(audio.destination);
+    tone.start(from);
+    tone.stop(from + 0.15);
+  });
+}
+
+/** Fills the head; `extra` stands between the name and the switches. */
+export function head(...extra) {
+  const theme = h("button", { type: "button", className: "plain", onclick: () => shade(!dark()) }, icon("moon"), h("span"));
+  const noise = h("button", { type: "button", className: "plain", onclick: () => {
+    loud = !loud;
+    noise.setAttribute("aria-pressed", String(loud));
+    sound("notice");
+  } }, icon("sound"), h("span"));
+  const other = h("button", { type: "button", className: "plain", onclick: () => {
+    speak(language() === "ko" ? "en" : "ko");
+    remember("allim.lang", language());
+  } });
+  noise.setAttribute("aria-pressed", "false");
+  document.getElementById("top").append(h("span", { className: "grow" }), ...extra, noise, theme, other);
+  const dark = () => document.documentElement.dataset.theme === "dark";
+  const shade = (on) => {
+    document.documentElement.dataset.theme = on ? "dark" : "light";
+    theme.setAttribute("aria-pressed", String(on));
+    remember("allim.theme", on ? "dark" : "light");
+  };
+  const wanted = remembered("allim.theme");
+  shade(wanted ? wanted === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
+  speak(remembered("allim.lang") === "en" || new URL(location.href).searchParams.get("lang") === "en" ? "en" : "ko");
+  spoken(() => {
+    theme.lastElementChild.textContent = t().theme;
+    noise.lastElementChild.textContent = t().sound;
+    other.textContent = t().language;
+    other.lang = language() === "ko" ? "en" : "ko";
+  });
+}
+
+/** A choice of the cast, or a box for a token. Calls back with `{ token, adminNo, name }`. */
+export function who(people, first, change) {
+  if (people) {
+    const choice = h("select", { onchange: () => change(people[choice.selectedIndex]) },
+      ...people.map((one, i) => h("option", { value: String(i), textContent: described(one), selected: one.adminNo === first })));
+    spoken(() => choice.setAttribute("aria-label", t().operator));
+    queueMicrotask(() => change(people[choice.selectedIndex]));
+    return choice;
+  }
+  const box = h("input", { type: "password", autocomplete: "off" });
+  const go = h("button", { className: "main" });
+  spoken(() => {
+    box.placeholder = t().tokenLabel;
+    box.setAttribute("aria-label", t().tokenLabel);
+    go.textContent = t().tokenGo;
+  });
+  return h("form", { className: "group", onsubmit: (event) => {
+    event.preventDefault();
+    if (box.value) change({ token: box.value, adminNo: null, name: "" });
+  } }, box, go);
+}
+
+/** `김하늘 · 온달몰 운영자`. */
+function described({ name, malls, partner, role }) {
+  return [name, partner ? partner.partnerName : malls.map((mall) => mall.mallName).join("·"), role].filter(Boolean).join(" · ");
+}
+
+/** Fetches a file with the operator's right and saves it; false where it is not theirs. */
+export async function download(link, token) {
+  const answer = await fetch(link, { headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
+  if (!answer?.ok) return false;
+  const address = URL.createObjectURL(await answer.blob());
+  const name = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "export.csv";
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  return true;
+}

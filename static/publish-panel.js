@@ -1,0 +1,214 @@
+// The publishing panel: an event as a domain service would send it, who will get it, and the same as code.
+
+import { h } from "/dom.js";
+import { examples } from "/code.js";
+import { spoken, t } from "/texts.js";
+
+const MALLS = { 1001: "온달몰", 1002: "평강몰" };
+const now = () => new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 19).replace("T", " ");
+const serial = () => String(Date.now()).slice(-9);
+
+/** What each kind asks for, and the event it becomes. A field is [name, value]; `mall` is a choice. */
+const kinds = {
+  order: {
+    fields: [["mall", "1001"], ["title", "사과 3kg"], ["amount", "39000"]],
+    make: ({ mall, title, amount }) => ({ type: "order.created", data: { ...at(mall), orderNo: `${now().slice(0, 10).replaceAll("-", "")}${serial()}`,
+      orderYmdt: now(), currencyCode: "KRW", firstPayAmt: Number(amount) + 89000, orderProductOptions: [
+        { productName: title, orderCnt: 1, salePrice: Number(amount), amount: Number(amount), partnerNo: 501, partnerName: "한결식품" },
+        { productName: "울 니트", orderCnt: 1, salePrice: 89000, amount: 89000, partnerNo: 502, partnerName: "두리패션" }] } }),
+  },
+  claim: {
+    fields: [["mall", "1001"], ["amount", "39000"]],
+    make: ({ mall, amount }) => ({ type: "claim.requested", data: { ...at(mall), claimNo: Number(serial()), claimType: "RETURN",
+      claimYmdt: now(), orderNo: `20261120${serial()}`, partnerNo: 501, partnerName: "한결식품", claimReasonType: "DEFECTIVE_PRODUCT",
+      claimAmt: Number(amount) } }),
+  },
+  inquiry: {
+    fields: [["mall", "1001"], ["title", "언제 출고되나요?"]],
+    make: ({ mall, title }) => ({ type: "inquiry.created", data: { ...at(mall), inquiryNo: Number(serial()), inquiryTypeName: "배송문의",
+      inquiryTitle: title, issuer: { issuerName: "이영희" }, issuedDateTime: now() } }),
+  },
+  approval: {
+    fields: [["mall", "1001"], ["title", "사과 3kg 선물세트"]],
+    make: ({ mall, title }) => ({ type: "product.approval.approved", data: { ...at(mall), productNo: Number(serial()), productName: title,
+      partnerNo: 501, partnerName: "한결식품", approvedDateTime: now(), approvedByAdminNo: 70002 } }),
+  },
+  fds: {
+    fields: [["mall", "1001"], ["amount", "1450000"]],
+    make: ({ mall, amount }) => ({ type: "fds.detected", data: { ...at(mall), fdsCaseNo: `FDS-${serial()}`, ruleName: "동일 카드 단시간 다회 결제 시도",
+      riskLevel: "HIGH", orderNo: `20261120${serial()}`, amount: Number(amount), currencyCode: "KRW", detectedYmdt: now() } }),
+  },
+  notice: {
+    fields: [["title", "연말 배송 마감 안내"], ["body", "12월 30일 16시 이후 주문은 1월 2일부터 출고됩니다."]],
+    make: ({ title, body }) => ({ type: "notice.published", audience: "everyone", data: { noticeNo: Number(serial()), title, summary: body } }),
+  },
+  free: {
+    fields: [["mall", "1001"], ["title", "창고 점검"], ["body", "오늘 18시부터 1시간 동안 출고가 멈춥니다."]],
+    make: ({ mall, title, body }) => ({ type: "team.message", audience: `mall:${mall}`, mallNo: Number(mall), title, body }),
+  },
+  json: {
+    fields: [["event", JSON.stringify({ type: "order.status_changed", data: { mallNo: 1001, orderNo: "202611201405331234", partnerNo: 501,
+      orderStatusType: "DELIVERY_ING" } }, null, 1)]],
+    make: ({ event }) => JSON.parse(event),
+  },
+};
+
+function at(mall) {
+  return { mallNo: Number(mall), mallName: MALLS[mall] };
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {object} options
+ * @param {string} options.key the publisher's key of the demo
+ * @param {object[]} options.people the cast
+ * @param {() => void} options.exports asks for an export, which only a running job shows well
+ * @param {(sent: { id: string, began: number }) => void} [options.sent]
+ */
+export function publishPanel(root, { key, people, exports, sent }) {
+  let kind = "order";
+  let values = {};
+  let asked = 0;
+  const chips = h("div", { className: "chips" });
+  const form = h("form", { onsubmit: submit, oninput: preview });
+  const fields = h("div", { className: "group-fields" });
+  const to = h("select", { onchange: preview });
+  const toLabel = h("label", {}, h("span"), to);
+  const receives = h("h3");
+  const list = h("ul", { className: "who" });
+  const done = h("p", { className: "done" });
+  const button = h("button", { className: "main" });
+  const code = h("details", {}, h("summary"), h("div"));
+  const text = h("input", { name: "text" });
+  const all = h("input", { type: "checkbox", name: "all" });
+  const old = h("details", {}, h("summary"), h("form", { onsubmit: sendText }, text,
+    h("label", { className: "inline" }, all, h("span")), h("button")));
+  form.append(fields, toLabel, h("div", {}, receives, list), button, done);
+  root.append(h("header", {}, h("h2")), h("section", {}, h("h3"), chips), form, code, old);
+  root.hidden = false;
+
+  spoken(() => {
+    const words = t();
+    root.querySelector("h2").textContent = words.publish;
+    root.querySelector("section h3").textContent = words.what;
+    chips.replaceChildren(...["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"].map((name) =>
+      h("button", { type: "button", "aria-pressed": String(name === kind), textContent: words.kinds[name],
+        onclick: () => (name === "excel" ? exports() : choose(name)) })));
+    toLabel.firstElementChild.textContent = words.to;
+    const chosen = to.value;
+    const targets = [["", words.toAuto], ["everyone", words.toEveryone], ...Object.entries(MALLS).map(([no, name]) => [`mall:${no}`, words.toMall(name)]),
+      ["partner:501", words.toPartner("한결식품")], ["partner:502", words.toPartner("두리패션")],
+      ...people.map((one) => [`operator:${one.adminNo}`, words.toOperator(one.name)])];
+    to.replaceChildren(...targets.map(([value, label]) => h("option", { value, textContent: label, selected: value === chosen })));
+    button.textContent = words.publish;
+    code.firstElementChild.textContent = words.asCode;
+    old.firstElementChild.textContent = words.oldBox;
+    text.placeholder = words.oldHint;
+    text.setAttribute("aria-label", words.oldHint);
+    all.nextElementSibling.textContent = words.oldAll;
+    old.querySelector("button").textContent = words.publish;
+    drawFields();
+    preview();
+  });
+
+  function choose(name) {
+    kind = name;
+    values = {};
+    for (const [i, chip] of [...chips.children].entries()) {
+      chip.setAttribute("aria-pressed", String(["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"][i] === name));
+    }
+    drawFields();
+    preview();
+  }
+
+  function drawFields() {
+    fields.replaceChildren(...kinds[kind].fields.map(([name, value]) => {
+      const label = h("label", {}, t()[name]);
+      const input = name === "mall" ? h("select", { name }, ...Object.entries(MALLS).map(([no, mall]) => h("option", { value: no, textContent: mall })))
+        : name === "event" ? h("textarea", { name, rows: 9, className: "code", spellcheck: false })
+        : h("input", { name, type: name === "amount" ? "number" : "text" });
+      input.value = values[name] ?? value;
+      input.addEventListener("input", () => { values[name] = input.value; });
+      label.append(input);
+      return label;
+    }));
+  }
+
+  /** The event of the form; null while its JSON is none. */
+  function event() {
+    const given = Object.fromEntries(kinds[kind].fields.map(([name, value]) => [name, values[name] ?? value]));
+    try {
+      const made = kinds[kind].make(given);
+      return to.value ? { ...made, audience: to.value } : made;
+    } catch {
+      return null;
+    }
+  }
+
+  async function post(event, query = "") {
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${key}` };
+    return fetch(`/notifications${query}`, { method: "POST", headers, body: JSON.stringify(event) });
+  }
+
+  async function preview() {
+    const made = event();
+    const number = (asked += 1);
+    drawCode(made);
+    const answer = made && await post(made, "?dryRun=true").then((sent) => sent.json(), () => null);
+    if (number !== asked) return;
+    const accounts = answer?.accounts ?? [];
+    receives.textContent = accounts.length > 0 ? t().receives(accounts.filter((one) => one.sees).length, accounts.length) : problem(answer);
+    list.replaceChildren(...accounts.map((one) => h("li", { className: one.sees ? "yes" : "",
+      textContent: one.sees ? `● ${one.name}` : `○ ${one.name} · ${t().reasons[one.reason] ?? one.reason}` })));
+  }
+
+  function problem(answer) {
+    return answer?.errors?.map((error) => `${error.pointer} ${error.detail}`).join(" · ") ?? answer?.detail ?? "";
+  }
+
+  async function submit(submitted) {
+    submitted.preventDefault();
+    const made = event();
+    if (made) await publish(made);
+  }
+
+  /** Sends it, and says where it went and how long that took. */
+  async function publish(made) {
+    const began = performance.now();
+    done.textContent = t().publishing;
+    const answer = await post(made).catch(() => null);
+    const body = await answer?.json().catch(() => null);
+    if (answer?.status === 202) {
+      done.textContent = t().published(body.partition, body.offset, Math.round(performance.now() - began));
+      sent?.({ id: body.id, began });
+    } else done.textContent = `${t().failed}: ${problem(body)}`;
+    return body;
+  }
+
+  /** Exactly as the page of the old system did: one line of text, to all or to oneself. */
+  async function sendText(submitted) {
+    submitted.preventDefault();
+    const message = text.value.trim();
+    if (!message) return;
+    const audience = all.checked ? "everyone" : `operator:${people[0].adminNo}`;
+    await publish({ type: "legacy.text", audience, title: message });
+    text.value = "";
+  }
+
+  function drawCode(made) {
+    const place = code.lastElementChild;
+    const chosen = place.dataset.chosen ?? "kcat";
+    const all = made ? examples(made) : {};
+    const pre = h("pre", { textContent: all[chosen] ?? "", tabIndex: 0 });
+    const copy = h("button", { type: "button", textContent: t().copy, onclick: async () => {
+      await navigator.clipboard.writeText(all[place.dataset.chosen ?? "kcat"]);
+      copy.textContent = t().copied;
+    } });
+    place.replaceChildren(
+      h("div", { className: "tabs" }, ...Object.keys(all).map((name) => h("button", { type: "button", textContent: name,
+        "aria-pressed": String(name === chosen), onclick: () => { place.dataset.chosen = name; drawCode(event()); } }))),
+      h("div", { className: "copy" }, pre, copy));
+  }
+
+  return { choose, publish, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
+}
