@@ -153,6 +153,13 @@ impl Prepared {
         }
     }
 
+    /// Whether an admin of this partner did it.
+    fn is_by(&self, partner: Option<PartnerNo>) -> bool {
+        let by = || fields::get(&self.event.fields, self.entry.actor_partner.as_deref()?);
+        let by = by().and_then(|value| serde_json::from_value(value.clone()).ok());
+        partner.is_some() && by == partner
+    }
+
     fn severity(&self) -> Severity {
         self.event.envelope.severity.unwrap_or(self.entry.severity)
     }
@@ -176,12 +183,14 @@ impl Prepared {
         let seen = self.fields().seen(sight);
         let envelope = &self.event.envelope;
         let (title, body) = self.texts(&seen, sight.lang);
-        let actor_no = self.entry.actor.as_ref().and_then(|field| admin(fields::get(&seen.data, field)?));
+        // A partner's own colleague, or whom the data of this sight names anyway.
+        let people = if self.is_by(sight.partner) { &self.event.fields } else { &seen.data };
+        let actor_no = self.entry.actor.as_ref().and_then(|field| admin(fields::get(people, field)?));
         let collapse_key = self.collapse_key();
         let closes = |when: &When| collapse_key.is_some() && when.holds(&self.event.fields);
         let handled_by = self.entry.closes.as_ref().is_some_and(closes).then(|| Handler {
             admin_no: actor_no,
-            admin_name: self.entry.handled_by.as_ref().and_then(|field| text_at(&seen.data, field)),
+            admin_name: self.entry.handled_by.as_ref().and_then(|field| text_at(people, field)),
         });
         let wire = Wire {
             id: self.id,

@@ -56,6 +56,7 @@ pub fn unknown() -> Entry {
         occurred: None,
         expires: None,
         actor: None,
+        actor_partner: None,
         lifetime: None,
         closes: None,
         handled_by: None,
@@ -108,6 +109,10 @@ impl Checks<'_> {
         entry.occurred = self.listed("occurred", written.occurred.as_ref(), &entry.sheet);
         entry.expires = self.listed("expires", written.expires.as_ref(), &entry.sheet);
         entry.actor = self.listed("actor", written.actor.as_ref(), &entry.sheet);
+        entry.actor_partner = self.listed("actorPartner", written.actor_partner.as_ref(), &entry.sheet);
+        if entry.actor_partner.is_some() && entry.actor.is_none() {
+            self.complain("`actorPartner` without `actor`: it says whose admin the actor is");
+        }
         entry.lifetime = written.lifetime.as_ref().and_then(|text| self.lifetime(text));
         entry.handled_by = self.listed("handledBy", written.handled_by.as_ref(), &entry.sheet);
         entry.closes = self.closes(written.closes.as_ref(), &entry);

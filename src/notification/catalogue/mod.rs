@@ -76,6 +76,8 @@ pub struct Entry {
     pub occurred: Option<String>,
     pub expires: Option<String>,
     pub actor: Option<String>,
+    /// The field that names the partner whose admin the actor is.
+    pub actor_partner: Option<String>,
     /// How long it is of use, where neither the producer nor a field says until when.
     pub lifetime: Option<SignedDuration>,
     /// Events that say that the item of their key is settled, and the field with the name of who settled it.

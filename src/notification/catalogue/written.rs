@@ -81,6 +81,7 @@ pub struct Type {
     pub expires: Option<String>,
     pub lifetime: Option<String>,
     pub actor: Option<String>,
+    pub actor_partner: Option<String>,
     pub closes: Option<Closes>,
     pub handled_by: Option<String>,
     pub fields: Classes,
