@@ -259,17 +259,20 @@ fn the_types_on_the_page_are_sound_and_work() {
     let page = include_str!("../../../docs/events.md");
     let toml = page.split_once("```toml\n").and_then(|(_, rest)| rest.split_once("```")).expect("an example").0;
     let both = Catalogue::builtin().with(toml).unwrap_or_else(|error| panic!("{error}"));
-    let decided = json!({"couponNo": 7, "decision": "REFUSED", "decidedByAdminNo": 70002, "decidedByAdminName": "이바다"});
+    let decided =
+        json!({"couponNo": 7, "decision": "REFUSED", "decidedByAdminNo": 70002, "decidedByAdminName": "이바다"});
     let event = super::plain("coupon.decided", "mall:1001", &decided);
     let prepared = allim::notification::Prepared::new(&event, &both).expect("readable");
-    let seen: serde_json::Value = serde_json::from_str(&prepared.json(super::operator(false, super::Lang::Ko))).expect("JSON");
+    let seen: serde_json::Value =
+        serde_json::from_str(&prepared.json(super::operator(false, super::Lang::Ko))).expect("JSON");
     assert_eq!(seen["handledBy"], json!({"adminNo": 70002, "adminName": "이바다"}));
     assert_eq!((&seen["title"], &seen["collapseKey"]), (&json!("쿠폰 처리 완료"), &json!("coupon:7")));
     let asked = json!({"mallNo": 1001, "partnerNo": 501, "side": "PARTNER"});
     let audience = both.audience("coupon.requested", MallNo::new(1001).ok(), asked.as_object().expect("an object"));
     assert_eq!(audience.map(|audience| audience.to_string()), Ok("mall:1001,mall:1001:partner:501".to_owned()));
     // Every built-in type that the page names exists.
-    let names = page.split('`').skip(1).step_by(2).filter(|word| word.contains('.') && !word.contains([' ', '{', '/', '"']));
+    let names =
+        page.split('`').skip(1).step_by(2).filter(|word| word.contains('.') && !word.contains([' ', '{', '/', '"']));
     for name in names.filter(|name| !["data.version", "coupon.requested"].contains(name)) {
         assert!(both.knows(name), "{name}");
     }
