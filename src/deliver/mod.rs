@@ -7,6 +7,7 @@ mod attendance;
 mod begin;
 mod goodbye;
 mod hello;
+mod jobs;
 mod missed;
 mod queue;
 mod session;

@@ -14,6 +14,7 @@ use super::{
     attendance::Seat,
     begin::ASK_AGAIN,
     goodbye::Goodbye,
+    jobs::Jobs,
     missed::{Missed, Step},
 };
 use crate::{
@@ -118,7 +119,7 @@ impl Session {
     /// Sends what was missed after `from`. Returns the place at which there is nothing more, with nothing in between.
     async fn catch_up(&mut self, mut from: Vector) -> Result<Vector, Over> {
         let _counted = Counted::new(&self.shard);
-        let mut jobs: Vec<(Option<String>, Item)> = Vec::new();
+        let mut jobs = Jobs::default();
         loop {
             self.obey()?;
             if std::mem::take(&mut self.scope_changed)
@@ -143,7 +144,7 @@ impl Session {
                 // Running jobs are told last, each in its newest state; meanwhile more may have come.
                 Some(Step::End { at }) if !jobs.is_empty() => {
                     from = at;
-                    for (_, item) in std::mem::take(&mut jobs) {
+                    for item in jobs.take_waiting() {
                         let shard = Rc::clone(&self.shard);
                         let turn = Turn::new(&item.notification, shard.catalogue());
                         self.send_turn(turn, (item.partition, item.offset), &from).await?;
@@ -164,25 +165,18 @@ impl Session {
     }
 
     /// Sends one item, or keeps it back if it is the state of a running job; either way `from` passes it.
-    async fn item(
-        &mut self,
-        item: Item,
-        from: &mut Vector,
-        jobs: &mut Vec<(Option<String>, Item)>,
-    ) -> Result<(), Over> {
+    async fn item(&mut self, item: Item, from: &mut Vector, jobs: &mut Jobs) -> Result<(), Over> {
         let mut next = from.clone();
         next.set(item.partition, item.offset + 1);
         // Rights may have changed since the page was made.
         if self.concerns(&item.notification) {
             let (shard, notification) = (Rc::clone(&self.shard), Arc::clone(&item.notification));
             let mut turn = Turn::new(&notification, shard.catalogue());
-            let (is_job, key) = turn.job();
-            if key.is_some() {
-                jobs.retain(|(of, _)| *of != key);
-            }
-            if is_job {
-                jobs.push((key, item));
-            } else {
+            let due = match turn.state_of_a_job() {
+                Some(state) => jobs.take(state, item),
+                None => Some(item),
+            };
+            if let Some(item) = due {
                 self.send_turn(turn, (item.partition, item.offset), &next).await?;
             }
         }

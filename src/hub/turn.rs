@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::frame::{Coat, Kind, Wire};
-use crate::notification::{Catalogue, Notification, Position, Prepared, Sight, Unreadable};
+use crate::notification::{Catalogue, Notification, Position, Prepared, Sight, State, Unreadable};
 
 struct Dressed {
     coat: &'static str,
@@ -53,9 +53,9 @@ impl<'a> Turn<'a> {
         self.prepared.get_or_insert_with(|| Prepared::new(notification, catalogue)).as_ref().ok()
     }
 
-    /// Whether it is the state of a running job, and what it replaces on the screen.
-    pub fn job(&mut self) -> (bool, Option<String>) {
-        self.prepared().map_or((false, None), |prepared| (prepared.is_job(), prepared.collapse_key()))
+    /// Where it is the state of a job, running or its end: what decides which of them is the newest.
+    pub fn state_of_a_job(&mut self) -> Option<State> {
+        self.prepared().filter(|prepared| prepared.is_of_a_job()).map(Prepared::state)
     }
 
     /// None for what cannot be read.

@@ -43,7 +43,9 @@ pub struct Fields<'e> {
 #[derive(Clone, Copy)]
 struct Eyes {
     operator: bool,
-    /// An operator, or the partner whose the event is.
+    /// An operator, or the partner that the event names: what is said of it as a whole is said of this one.
+    named: bool,
+    /// An operator, or a partner that the event names or that has a line in it.
     owns: bool,
     personal: bool,
 }
@@ -66,10 +68,11 @@ impl<'e> Fields<'e> {
     }
 
     fn owns(&self, partner: PartnerNo) -> bool {
-        match self.entry.lines {
-            Some(_) => self.lines().into_iter().any(|line| partner_of(line) == Some(partner)),
-            None => self.partner() == Some(partner),
+        let lines = self.lines();
+        if lines.is_empty() {
+            return self.partner() == Some(partner);
         }
+        lines.into_iter().any(|line| partner_of(line) == Some(partner))
     }
 
     /// The sight with everything forgotten that makes no difference to this event.
@@ -105,12 +108,15 @@ impl<'e> Fields<'e> {
     #[must_use]
     pub fn seen(&self, sight: Sight) -> Seen {
         let owns = sight.partner.is_none_or(|partner| self.owns(partner));
-        let eyes = Eyes { operator: sight.partner.is_none(), owns, personal: sight.personal };
+        let named = sight.partner.is_none() || sight.partner == self.partner();
+        let eyes = Eyes { operator: sight.partner.is_none(), named, owns, personal: sight.personal };
         let partner = match sight.partner {
             None => self.partner(),
             Some(partner) => Some(partner).filter(|_| owns),
         };
-        let Some(of) = &self.entry.lines else {
+        // Without a line the sum is a field like any other, where it has a class.
+        let has_parts = |of: &&Lines| !self.lines().is_empty() || self.entry.sheet.class(&of.total).is_none();
+        let Some(of) = self.entry.lines.as_ref().filter(has_parts) else {
             return Seen { data: reduced(&self.entry.sheet, "", self.fields, eyes), computed: Map::new(), partner };
         };
         // Lines and their sum are written anew; in any other form they would say what belongs to others.
@@ -203,7 +209,8 @@ fn by_class(class: Class, value: &Value, eyes: Eyes) -> Option<Value> {
         Class::Operators => eyes.operator,
         Class::Link => value.as_str().is_some_and(is_link),
         Class::Personal(mask) if eyes.owns && !eyes.personal => return masked(mask, value),
-        Class::Owner | Class::Personal(_) => eyes.owns,
+        Class::Owner => eyes.named,
+        Class::Personal(_) => eyes.owns,
     };
     shown.then(|| value.clone())
 }

@@ -42,7 +42,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// `severitytext` as CloudEvents and people write it; an unknown word is nothing.
+    /// `severitytext` as CloudEvents and people write it.
     fn from_text(text: &str) -> Option<Severity> {
         Some(match text.to_ascii_lowercase().as_str() {
             "trace" | "debug" | "info" => Severity::Info,
@@ -94,7 +94,6 @@ impl Envelope {
     #[must_use]
     pub fn of_headers(record: &Record) -> Envelope {
         let text = |name: &str| record.header(name).filter(|text| !text.trim().is_empty()).map(str::to_owned);
-        let number = text("ce_severitynumber").and_then(|number| number.parse().ok());
         Envelope {
             type_name: text("ce_type"),
             id: text("ce_id"),
@@ -109,7 +108,7 @@ impl Envelope {
             occurred: text("ce_time"),
             expires: text("ce_expirytime"),
             correlation: text("ce_correlationid"),
-            severity: severity(text("ce_severitytext"), number),
+            severity: severity(text("ce_severitytext"), text("ce_severitynumber")),
             data_ref: text("ce_dataref"),
         }
     }
@@ -131,7 +130,6 @@ impl Envelope {
             Some(Value::String(name)) => Some(name.clone()),
             Some(_) => return Err(Unreadable::BadMember("type")),
         };
-        let number = object.get("severitynumber").and_then(Value::as_u64);
         Ok(Envelope {
             type_name,
             id: text(&["id"])?,
@@ -146,7 +144,7 @@ impl Envelope {
             occurred: text(&["time", "occurredAt"])?,
             expires: text(&["expirytime", "expiresAt"])?,
             correlation: text(&["correlationid", "correlationId"])?,
-            severity: severity(text(&["severitytext", "severity"])?, number),
+            severity: severity(text(&["severitytext", "severity"])?, text(&["severitynumber"])?),
             data_ref: text(&["dataref"])?,
         })
     }
@@ -157,9 +155,12 @@ fn explicit_audience(record: &Record) -> Option<String> {
     record.header("ce_audience").or_else(|| record.header("audience")).map(str::to_owned)
 }
 
-fn severity(text: Option<String>, number: Option<u64>) -> Option<Severity> {
-    // The number is the finer of the two: `severitytext` knows no NOTICE.
-    number.and_then(Severity::from_number).or_else(|| text.and_then(|text| Severity::from_text(&text)))
+/// The number is the finer of the two: `severitytext` knows no NOTICE. One that we do not know is an info.
+fn severity(text: Option<String>, number: Option<String>) -> Option<Severity> {
+    let said = text.is_some() || number.is_some();
+    let by_number = number.and_then(|number| number.parse().ok()).and_then(Severity::from_number);
+    let known = by_number.or_else(|| text.and_then(|text| Severity::from_text(&text)));
+    known.or(said.then_some(Severity::Info))
 }
 
 fn first_text(object: &Map<String, Value>, names: &[&'static str]) -> Result<Option<String>, Unreadable> {

@@ -14,6 +14,7 @@ pub mod mask;
 mod notification;
 mod position;
 mod render;
+mod replace;
 mod sight;
 mod viewer;
 
@@ -24,5 +25,6 @@ pub use json::Unreadable;
 pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
 pub use position::{BadPosition, Epoch, Position, Vector};
 pub use render::Prepared;
+pub use replace::{State, Verdict};
 pub use sight::Sight;
 pub use viewer::{Lang, Viewer};

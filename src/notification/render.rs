@@ -7,14 +7,17 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Lang, MallNo, Notification, NotificationId, PartnerNo, Sight,
-    catalogue::{Catalogue, Entry, Texts, Values, index},
+    AdminNo, Lang, MallNo, Notification, NotificationId, PartnerNo, Sight, State,
+    catalogue::{Catalogue, Class, Entry, Template, Texts, Values, When, index},
     data::{Distinguishes, Fields, Seen, is_link},
     dates,
     event::{Event, Severity},
     fields,
     json::Unreadable,
 };
+
+/// The field that counts the states of a job.
+const VERSION: &str = "version";
 
 /// A notification whose body has been read: made once, when first somebody wants it.
 #[derive(Clone)]
@@ -34,8 +37,7 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// The wire object, in the order of part 5 of the design. `handledBy` belongs to the timeline, which knows of later
-/// events; `partnerNo` is the viewer's own or, for operators, the event's.
+/// The wire object, in the order of part 5 of the design. `partnerNo` is the viewer's own or, for operators, the event's.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire<'w> {
@@ -67,9 +69,21 @@ struct Wire<'w> {
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'w str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    actor_no: Option<u64>,
+    actor_no: Option<AdminNo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handled_by: Option<Handler<'w>>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     data: &'w Map<String, Value>,
+}
+
+/// Who settled the item of the key. That it is settled is said also where nobody is named, or to whoever may not know.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Handler<'w> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_no: Option<AdminNo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_name: Option<&'w str>,
 }
 
 impl Prepared {
@@ -117,19 +131,72 @@ impl Prepared {
         self.entry.collapse_key.as_ref()?.fill(&self.event.fields)
     }
 
+    /// Whether it is a state of a job, running or its end: of these the newest alone counts.
+    #[must_use]
+    pub fn is_of_a_job(&self) -> bool {
+        self.entry.job || self.entry.ends_job
+    }
+
+    /// What decides whether it replaces another.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let version = || self.event.fields.get(VERSION).and_then(Value::as_u64);
+        State {
+            mall: self.mall,
+            key: self.collapse_key(),
+            running: self.entry.job,
+            // Only what everybody sees: no client could apply the rule otherwise.
+            version: if self.entry.sheet.class(VERSION) == Some(Class::Plain) { version() } else { None },
+            occurred: self.occurred(&self.event.fields),
+            at: self.at,
+            severity: self.severity(),
+        }
+    }
+
+    /// Whether an admin of this partner did it.
+    fn is_by(&self, partner: Option<PartnerNo>) -> bool {
+        let by = || fields::get(&self.event.fields, self.entry.actor_partner.as_deref()?);
+        let by = by().and_then(|value| serde_json::from_value(value.clone()).ok());
+        partner.is_some() && by == partner
+    }
+
+    fn severity(&self) -> Severity {
+        self.event.envelope.severity.unwrap_or(self.entry.severity)
+    }
+
+    /// As the envelope says, else as the field of the type does, as far as it is in `data`.
+    fn occurred(&self, data: &Map<String, Value>) -> Option<Timestamp> {
+        let said = self.event.envelope.occurred.as_deref().and_then(dates::read);
+        said.or_else(|| dates::read(text_at(data, self.entry.occurred.as_deref()?)?))
+    }
+
+    fn expires(&self, data: &Map<String, Value>) -> Option<Timestamp> {
+        let said = self.event.envelope.expires.as_deref().and_then(dates::read);
+        let field = || dates::read(text_at(data, self.entry.expires.as_deref()?)?);
+        // From Kafka's time: the producer's clock decides nothing.
+        said.or_else(field).or_else(|| self.at.checked_add(self.entry.lifetime?).ok())
+    }
+
     /// The wire object as one line.
     #[must_use]
     pub fn json(&self, sight: Sight) -> String {
         let seen = self.fields().seen(sight);
         let envelope = &self.event.envelope;
         let (title, body) = self.texts(&seen, sight.lang);
-        let date = |text: Option<&str>| text.and_then(dates::read).map(dates::rfc3339);
-        let field = |name: Option<&String>| name.and_then(|name| fields::get(&seen.data, name));
+        // A partner's own colleague, or whom the data of this sight names anyway.
+        let people = if self.is_by(sight.partner) { &self.event.fields } else { &seen.data };
+        let actor_no = self.entry.actor.as_ref().and_then(|field| admin(fields::get(people, field)?));
+        let collapse_key = self.collapse_key();
+        let closes = |when: &When| collapse_key.is_some() && when.holds(&self.event.fields);
+        let handled_by = self.entry.closes.as_ref().is_some_and(closes).then(|| Handler {
+            admin_no: actor_no,
+            admin_name: self.entry.handled_by.as_ref().and_then(|field| text_at(people, field)),
+        });
         let wire = Wire {
             id: self.id,
             type_name: &self.type_name,
             category: &self.entry.category,
-            severity: envelope.severity.unwrap_or(self.entry.severity),
+            severity: self.severity(),
             title,
             body,
             link: envelope.link.as_deref().or_else(|| seen.text("link")).filter(|link| is_link(link)),
@@ -137,14 +204,13 @@ impl Prepared {
             mall_name: envelope.mall_name.as_deref().or_else(|| seen.text("mallName")),
             partner_no: seen.partner,
             at: dates::rfc3339(self.at),
-            occurred_at: date(envelope.occurred.as_deref())
-                .or_else(|| date(field(self.entry.occurred.as_ref()).and_then(Value::as_str))),
-            expires_at: date(envelope.expires.as_deref())
-                .or_else(|| date(field(self.entry.expires.as_ref()).and_then(Value::as_str))),
-            collapse_key: self.collapse_key(),
+            occurred_at: self.occurred(&seen.data).map(dates::rfc3339),
+            expires_at: self.expires(&seen.data).map(dates::rfc3339),
+            collapse_key,
             silent: self.entry.silent,
             correlation_id: envelope.correlation.as_deref(),
-            actor_no: field(self.entry.actor.as_ref()).and_then(Value::as_u64),
+            actor_no,
+            handled_by,
             data: &seen.data,
         };
         serde_json::to_string(&wire).expect("a struct of texts, numbers and JSON values has a JSON text")
@@ -158,11 +224,22 @@ impl Prepared {
         let own = &self.event.envelope;
         let title = own.title.clone().or_else(|| title.iter().find_map(|text| text.fill(&values)));
         let body = own.body.clone().or_else(|| {
-            let parts: Vec<String> = body.iter().filter_map(|text| text.fill(&values)).collect();
+            let part = |texts: &Vec<Template>| texts.iter().find_map(|text| text.fill(&values));
+            let parts: Vec<String> = body.iter().filter_map(part).collect();
             (!parts.is_empty()).then(|| parts.join(" · "))
         });
         (title.unwrap_or_else(|| self.type_name.to_string()), body)
     }
+}
+
+/// Blank is nobody's name.
+fn text_at<'v>(data: &'v Map<String, Value>, path: &str) -> Option<&'v str> {
+    fields::get(data, path)?.as_str().filter(|text| !text.trim().is_empty())
+}
+
+/// Producers write numbers as texts too.
+fn admin(value: &Value) -> Option<AdminNo> {
+    serde_json::from_value(value.clone()).ok()
 }
 
 impl Seen {

@@ -193,7 +193,7 @@ async fn so_does_a_polite_end_of_the_demo() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_server_in_one_folder_and_taken_ports_end_with_one_line() {
+async fn fault_57_a_second_server_in_one_folder_and_taken_ports_end_with_one_line() {
     let server = first_run(&[]).await;
     let (data, public, management) =
         (server.data.display().to_string(), server.address.to_string(), server.management.to_string());

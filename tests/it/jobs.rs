@@ -59,6 +59,68 @@ async fn states_are_live_only_and_the_newest_is_kept_for_who_was_away() {
     assert_eq!(back.next().await.unwrap().name, "status", "nothing else");
 }
 
+/// States of one job come over several partitions, and from workers that do not wait for each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_state_overwrites_no_newer_one_and_none_comes_after_the_end() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let version = |percent: u64, version: u64| {
+        let mut data = progress(percent);
+        data["version"] = json!(version);
+        data
+    };
+    let job = |state: &str, name: &str, percent: u64, number: u64| {
+        let mut event = export(state, name, &version(percent, number));
+        event["type"] = json!(format!("job.{state}"));
+        event["data"]["jobId"] = json!(name);
+        event["data"]["jobName"] = json!("등록");
+        event
+    };
+    for event in [
+        export("progress", "late", &version(50, 5)),
+        export("progress", "late", &version(20, 2)),
+        export("progress", "over", &version(90, 9)),
+        // The end counts whatever its number; the states after it are late, also with higher ones.
+        export("completed", "over", &version(100, 3)),
+        export("progress", "over", &version(95, 10)),
+        export("failed", "failed", &version(0, 1)),
+        export("queued", "failed", &json!({"ahead": 1})),
+        job("completed", "of-another-kind", 100, 4),
+        job("progress", "of-another-kind", 99, 3),
+        // One name in another mall is another job.
+        json!({"type": "excel.export.progress", "audience": "operator:1", "mallNo": 8,
+               "data": {"exportNo": "over", "progress": {"percent": 10}}}),
+    ] {
+        publisher.json("operator:1", &event).await;
+    }
+    let operator = token(1, &[7, 8], None, true);
+    let mut listener = Listener::open(server.address, &operator, Some("earliest")).await;
+    let mut heard = Vec::new();
+    loop {
+        let event = listener.next().await.unwrap();
+        match event.name.as_str() {
+            "status" => break,
+            "hello" => {}
+            _ => {
+                let object = event.json();
+                let percent = object["data"]["progress"]["percent"].as_u64();
+                heard.push(format!("{} {} {percent:?}", event.name, object["collapseKey"].as_str().unwrap()));
+            }
+        }
+    }
+    assert_eq!(
+        heard,
+        [
+            "message excel:over Some(100)",
+            "message excel:failed Some(0)",
+            "message job:of-another-kind Some(100)",
+            "job excel:late Some(50)",
+            "job excel:over Some(10)",
+        ]
+    );
+}
+
 /// The position may also come in the URL, for a page that opens a new `EventSource`; the header wins.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_position_in_the_url() {

@@ -83,105 +83,94 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
 /// File, variables, and what the only line must hold.
 type Broken = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
 
+const REAL: (&str, &str) = ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", "kafka:9092");
+
+const BROKEN: &[Broken] = &[
+    ("listen = \"127.0.0.1:99999\"", &[], &["listen in allim.toml: \"127.0.0.1:99999\"; wanted is an address"]),
+    ("listen = 8080", &[], &["listen in allim.toml: \"8080\"", "address"]),
+    ("", &[("ALLIM_LISTEN", "localhost:8080")], &["ALLIM_LISTEN: \"localhost:8080\"; wanted is an address"]),
+    ("", &[("ALLIM_LISTEN", "")], &["ALLIM_LISTEN: empty; wanted"]),
+    ("lisetn = \"127.0.0.1:1\"", &[], &["lisetn in allim.toml: there is no such setting; did you mean listen?"]),
+    ("[kafak]\ntopic = \"X\"\ngroup_id = \"y\"", &[], &["kafak in allim.toml", "did you mean [kafka]?"]),
+    ("kafka = 3", &[], &["kafka in allim.toml", "a section [kafka]"]),
+    ("[listen]\nx = 1", &[], &["listen in allim.toml: a section; wanted is an address"]),
+    (
+        "",
+        &[("ALLIM_KAFKA_TOPICS", "X")],
+        &["ALLIM_KAFKA_TOPICS: there is no such variable; did you mean ALLIM_KAFKA_TOPIC?"],
+    ),
+    ("", &[("ALLIM_LISTEN_FILE", "x")], &["ALLIM_LISTEN_FILE: there is no such variable"]),
+    ("listen = ", &[], &["allim.toml: line 1 is no TOML"]),
+    ("log = \"info\"\n\nmanagement_token = \"hunter2hunter2hunter2", &[], &["allim.toml: line 3 is no TOML"]),
+    ("[hub]\nmemory_bytes = \"much\"", &[], &["hub.memory_bytes in allim.toml: \"much\"; wanted is a whole number"]),
+    ("[hub]\nmemory_bytes = -1", &[], &["\"-1\"; wanted is a whole number from 65536"]),
+    ("[hub]\nmemory_age_seconds = true", &[], &["\"true\"; wanted is seconds, a whole number from 1 to 604800"]),
+    ("legacy_text = \"perhaps\"", &[], &["wanted is on or off"]),
+    ("log_format = \"xml\"", &[], &["wanted is text or json"]),
+    ("log = \"allim=loud\"", &[], &["log in allim.toml: \"allim=loud\"; wanted is a level"]),
+    ("catalogue = \"missing.toml\"", &[], &["\"missing.toml\"; wanted is a file that can be read"]),
+    ("catalogue = \"allim.toml\"", &[], &["\"allim.toml\"; wanted is a file of good types"]),
+    ("data_dir = \" \"", &[], &["data_dir in allim.toml: empty"]),
+    (
+        "database_url = \"mysql://root:hunter2@db/x\"",
+        &[],
+        &["database_url in allim.toml: \"mysql://***@db/x\"; wanted is sqlite:"],
+    ),
+    (
+        "cluster_key = \"hunter2\"",
+        &[],
+        &["cluster_key in allim.toml: 7 characters, not shown; wanted is a secret of 32"],
+    ),
+    ("cluster_key = 12345678", &[], &["cluster_key in allim.toml: a value of type integer, not shown"]),
+    ("", &[("ALLIM_CLUSTER_KEY_FILE", "/does/not/exist")], &["ALLIM_CLUSTER_KEY_FILE: \"/does/not/exist\": "]),
+    ("", &[("ALLIM_MANAGEMENT_TOKEN", "hunter2"), ("ALLIM_MANAGEMENT_TOKEN_FILE", "x")], &["wanted is one of the two"]),
+    (
+        "management_listen = \"0.0.0.0:9464\"",
+        &[],
+        &["management_listen in allim.toml: 0.0.0.0:9464 is off loopback; wanted is a management_token"],
+    ),
+    ("management_listen = \"127.0.0.1:8080\"", &[], &["wanted is an address of its own"]),
+    ("allowed_origins = [\"https://*.example.com\"]", &[], &["wanted is exact origins"]),
+    ("allowed_origins = \"https://a.example.com/\"", &[], &["wanted is exact origins"]),
+    ("trusted_proxies = \"10.0.0.0/33\"", &[], &["wanted is addresses or networks"]),
+    ("token_header = \"two words\"", &[], &["wanted is the name of a header"]),
+    ("token_cookie = \"a;b\"", &[], &["wanted is the name of a cookie"]),
+    ("[accounts.pointers]\nadmin_no = \"adminNo\"", &[], &["wanted is a JSON pointer"]),
+    ("[accounts]\nurl = \"accounts:8080\"", &[], &["accounts.url in allim.toml", "such as https://"]),
+    ("[accounts]\nurl = \"https://me:hunter2@accounts\"", &[], &["\"https://***@accounts\"; wanted"]),
+    ("[accounts]\nurl = \"http://accounts:99999/me\"", &[], &["wanted is an address such as"]),
+    ("[accounts]\ntimeout_milliseconds = 10000", &[], &["wanted is milliseconds, a whole number from 50 to 2000"]),
+    ("[demo]\nkafka_listen = \"0.0.0.0:9092\"", &[], &["demo.kafka_listen in allim.toml", "loopback"]),
+    (
+        "",
+        &[REAL],
+        &["ALLIM_ACCOUNTS_URL: not set; wanted with ALLIM_KAFKA_BOOTSTRAP_SERVERS: demo accounts never meet"],
+    ),
+    ("[accounts]\nurl = \"http://a\"\n[kafka]\nbootstrap_servers = \"kafka\"", &[], &["wanted is host:port,host:port"]),
+    (
+        "[accounts]\nurl = \"http://a\"\n[kafka]\nbootstrap_servers = \"a:1,,b:2\"",
+        &[],
+        &["wanted is host:port,host:port"],
+    ),
+    ("[accounts]\nurl = \"http://a\"\n[kafka]\nbootstrap_servers = []", &[], &["wanted is host:port,host:port"]),
+    ("[kafka]\ngroup_id = \"NOTIFICATION-GROUP\"", &[], &["the system this replaces"]),
+    (
+        "",
+        &[("ALLIM_KAFKA_PROPERTIES", "sasl.password")],
+        &["ALLIM_KAFKA_PROPERTIES: 13 characters, not shown; wanted is key=value"],
+    ),
+    (
+        "[kafka.properties]\n\"group.id\" = \"hunter2\"",
+        &[],
+        &["kafka.properties in allim.toml: a section; wanted is that group.id is set as kafka.group_id"],
+    ),
+    ("", &[("ALLIM_KAFKA_PROPERTIES", "enable.auto.commit=true")], &["left to us"]),
+    ("[deliver]\nqueue_bytes = 1000", &[], &["wanted is a whole number from 4096"]),
+];
+
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_mistake_is_one_line_with_its_name_its_value_and_the_wish() {
-    const REAL: (&str, &str) = ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", "kafka:9092");
-    let table: &[Broken] = &[
-        ("listen = \"127.0.0.1:99999\"", &[], &["listen in allim.toml: \"127.0.0.1:99999\"; wanted is an address"]),
-        ("listen = 8080", &[], &["listen in allim.toml: \"8080\"", "address"]),
-        ("", &[("ALLIM_LISTEN", "localhost:8080")], &["ALLIM_LISTEN: \"localhost:8080\"; wanted is an address"]),
-        ("", &[("ALLIM_LISTEN", "")], &["ALLIM_LISTEN: empty; wanted"]),
-        ("lisetn = \"127.0.0.1:1\"", &[], &["lisetn in allim.toml: there is no such setting; did you mean listen?"]),
-        ("[kafak]\ntopic = \"X\"\ngroup_id = \"y\"", &[], &["kafak in allim.toml", "did you mean [kafka]?"]),
-        ("kafka = 3", &[], &["kafka in allim.toml", "a section [kafka]"]),
-        ("[listen]\nx = 1", &[], &["listen in allim.toml: a section; wanted is an address"]),
-        (
-            "",
-            &[("ALLIM_KAFKA_TOPICS", "X")],
-            &["ALLIM_KAFKA_TOPICS: there is no such variable; did you mean ALLIM_KAFKA_TOPIC?"],
-        ),
-        ("", &[("ALLIM_LISTEN_FILE", "x")], &["ALLIM_LISTEN_FILE: there is no such variable"]),
-        ("listen = ", &[], &["allim.toml: line 1 is no TOML"]),
-        ("log = \"info\"\n\nmanagement_token = \"hunter2hunter2hunter2", &[], &["allim.toml: line 3 is no TOML"]),
-        (
-            "[hub]\nmemory_bytes = \"much\"",
-            &[],
-            &["hub.memory_bytes in allim.toml: \"much\"; wanted is a whole number"],
-        ),
-        ("[hub]\nmemory_bytes = -1", &[], &["\"-1\"; wanted is a whole number from 65536"]),
-        ("[hub]\nmemory_age_seconds = true", &[], &["\"true\"; wanted is seconds, a whole number from 1 to 604800"]),
-        ("legacy_text = \"perhaps\"", &[], &["wanted is on or off"]),
-        ("log_format = \"xml\"", &[], &["wanted is text or json"]),
-        ("log = \"allim=loud\"", &[], &["log in allim.toml: \"allim=loud\"; wanted is a level"]),
-        ("catalogue = \"missing.toml\"", &[], &["\"missing.toml\"; wanted is a file that can be read"]),
-        ("catalogue = \"allim.toml\"", &[], &["\"allim.toml\"; wanted is a file of good types"]),
-        ("data_dir = \" \"", &[], &["data_dir in allim.toml: empty"]),
-        (
-            "database_url = \"mysql://root:hunter2@db/x\"",
-            &[],
-            &["database_url in allim.toml: \"mysql://***@db/x\"; wanted is sqlite:"],
-        ),
-        (
-            "cluster_key = \"hunter2\"",
-            &[],
-            &["cluster_key in allim.toml: 7 characters, not shown; wanted is a secret of 32"],
-        ),
-        ("cluster_key = 12345678", &[], &["cluster_key in allim.toml: a value of type integer, not shown"]),
-        ("", &[("ALLIM_CLUSTER_KEY_FILE", "/does/not/exist")], &["ALLIM_CLUSTER_KEY_FILE: \"/does/not/exist\": "]),
-        (
-            "",
-            &[("ALLIM_MANAGEMENT_TOKEN", "hunter2"), ("ALLIM_MANAGEMENT_TOKEN_FILE", "x")],
-            &["wanted is one of the two"],
-        ),
-        (
-            "management_listen = \"0.0.0.0:9464\"",
-            &[],
-            &["management_listen in allim.toml: 0.0.0.0:9464 is off loopback; wanted is a management_token"],
-        ),
-        ("management_listen = \"127.0.0.1:8080\"", &[], &["wanted is an address of its own"]),
-        ("allowed_origins = [\"https://*.example.com\"]", &[], &["wanted is exact origins"]),
-        ("allowed_origins = \"https://a.example.com/\"", &[], &["wanted is exact origins"]),
-        ("trusted_proxies = \"10.0.0.0/33\"", &[], &["wanted is addresses or networks"]),
-        ("token_header = \"two words\"", &[], &["wanted is the name of a header"]),
-        ("token_cookie = \"a;b\"", &[], &["wanted is the name of a cookie"]),
-        ("[accounts.pointers]\nadmin_no = \"adminNo\"", &[], &["wanted is a JSON pointer"]),
-        ("[accounts]\nurl = \"accounts:8080\"", &[], &["accounts.url in allim.toml", "such as https://"]),
-        ("[accounts]\nurl = \"https://me:hunter2@accounts\"", &[], &["\"https://***@accounts\"; wanted"]),
-        ("[accounts]\nurl = \"http://accounts:99999/me\"", &[], &["wanted is an address such as"]),
-        ("[accounts]\ntimeout_milliseconds = 10000", &[], &["wanted is milliseconds, a whole number from 50 to 2000"]),
-        ("[demo]\nkafka_listen = \"0.0.0.0:9092\"", &[], &["demo.kafka_listen in allim.toml", "loopback"]),
-        (
-            "",
-            &[REAL],
-            &["ALLIM_ACCOUNTS_URL: not set; wanted with ALLIM_KAFKA_BOOTSTRAP_SERVERS: demo accounts never meet"],
-        ),
-        (
-            "[accounts]\nurl = \"http://a\"\n[kafka]\nbootstrap_servers = \"kafka\"",
-            &[],
-            &["wanted is host:port,host:port"],
-        ),
-        (
-            "[accounts]\nurl = \"http://a\"\n[kafka]\nbootstrap_servers = \"a:1,,b:2\"",
-            &[],
-            &["wanted is host:port,host:port"],
-        ),
-        ("[accounts]\nurl = \"http://a\"\n[kafka]\nbootstrap_servers = []", &[], &["wanted is host:port,host:port"]),
-        ("[kafka]\ngroup_id = \"NOTIFICATION-GROUP\"", &[], &["the system this replaces"]),
-        (
-            "",
-            &[("ALLIM_KAFKA_PROPERTIES", "sasl.password")],
-            &["ALLIM_KAFKA_PROPERTIES: 13 characters, not shown; wanted is key=value"],
-        ),
-        (
-            "[kafka.properties]\n\"group.id\" = \"hunter2\"",
-            &[],
-            &["kafka.properties in allim.toml: a section; wanted is that group.id is set as kafka.group_id"],
-        ),
-        ("", &[("ALLIM_KAFKA_PROPERTIES", "enable.auto.commit=true")], &["left to us"]),
-        ("[deliver]\nqueue_bytes = 1000", &[], &["wanted is a whole number from 4096"]),
-    ];
-    for (file, variables, parts) in table {
+    for (file, variables, parts) in BROKEN {
         let lines = load(file, variables).expect_err(&format!("{file} {variables:?}"));
         assert_eq!(lines.len(), 1, "{file} {variables:?}: {lines:#?}");
         for part in *parts {
@@ -192,14 +181,35 @@ fn each_mistake_is_one_line_with_its_name_its_value_and_the_wish() {
 }
 
 /// The program itself, in a folder of its own, with nothing of our environment that is about it.
-fn allim(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+fn allim(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_allim"));
     for (name, _) in config::environment() {
         command.env_remove(name);
     }
-    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    let output = command.current_dir(folder).args(arguments).envs(variables.iter().copied()).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// The program itself: never half-started with defaults. Ports that are taken are `first_run`'s.
+#[test]
+fn fault_57_with_any_of_them_nothing_starts_and_one_line_says_why() {
+    assert!(BROKEN.len() >= 20);
+    for (file, variables, parts) in BROKEN {
+        let folder = TempDir::new().unwrap();
+        if !file.is_empty() {
+            fs::write(folder.path().join("allim.toml"), file).unwrap();
+        }
+        let (code, out, err) = allim(folder.path(), &[], variables);
+        assert_eq!((code, out.as_str()), (Some(78), ""), "{file} {variables:?}: {err}");
+        assert_eq!(err.lines().count(), 1, "{file} {variables:?}: {err}");
+        for part in *parts {
+            assert!(err.contains(part), "{file} {variables:?}: {err}\nlacks: {part}");
+        }
+        assert!(!err.contains("hunter2"), "a secret is shown: {err}");
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, usize::from(!file.is_empty()), "{file} {variables:?}: something was begun");
+    }
 }
 
 #[test]
@@ -209,7 +219,7 @@ fn six_mistakes_are_six_lines_and_exit_code_78() {
                 [kafka]\nbootstrap_servers = \"\"\n[hub]\nmemory_bytes = \"64 MiB\"\n";
     fs::write(folder.path().join("allim.toml"), file).unwrap();
     for command in [&["check-config"][..], &["serve"], &[]] {
-        let (code, out, err) = allim(folder.path(), command);
+        let (code, out, err) = allim(folder.path(), command, &[]);
         assert_eq!(code, Some(78), "{command:?}: {err}");
         assert_eq!(out, "");
         assert_eq!(err.lines().count(), 6, "{err}");
@@ -224,11 +234,11 @@ fn six_mistakes_are_six_lines_and_exit_code_78() {
 #[test]
 fn a_file_that_was_named_has_to_be_there() {
     let folder = TempDir::new().unwrap();
-    let (code, _, err) = allim(folder.path(), &["--config", "missing.toml", "check-config"]);
+    let (code, _, err) = allim(folder.path(), &["--config", "missing.toml", "check-config"], &[]);
     assert_eq!(code, Some(78));
     assert!(err.starts_with("missing.toml: ") && err.lines().count() == 1, "{err}");
     fs::write(folder.path().join("named.toml"), "listen = \"127.0.0.1:4\"").unwrap();
-    let (code, out, _) = allim(folder.path(), &["check-config", "--config", "named.toml"]);
+    let (code, out, _) = allim(folder.path(), &["check-config", "--config", "named.toml"], &[]);
     assert_eq!(code, Some(0));
     assert!(out.contains("listen = \"127.0.0.1:4\"   (listen in named.toml)"), "{out}");
 }
@@ -239,7 +249,7 @@ fn health_says_in_one_line_that_nobody_is_there() {
     // A port that was free a moment ago.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     fs::write(folder.path().join("allim.toml"), format!("listen = \"{address}\"")).unwrap();
-    let (code, _, err) = allim(folder.path(), &["health"]);
+    let (code, _, err) = allim(folder.path(), &["health"], &[]);
     assert_eq!(code, Some(1));
     assert!(err.contains(&format!("nobody answers on {address}")) && err.lines().count() == 1, "{err}");
 }

@@ -1,94 +1,20 @@
-//! The catalogue as it is written in TOML, and every check that lets a mistake show at load and not in a text.
+//! From the written catalogue to entries, with every check that lets a mistake show at load and not in a text.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Deserialize;
+use jiff::SignedDuration;
 use serde_json::Map;
 
-use super::{CatalogueError, Class, Entry, Labels, Lines, Pattern, Rule, Sheet, Template, Texts};
-use crate::notification::{event::Severity, json, mask::Mask};
+use super::{
+    CatalogueError, Class, Entry, Labels, Lines, Pattern, Rule, Sheet, Template, Texts, When,
+    written::{Classes, Closes, File, LinesOf, OneOrMore, Parts, Type, Whom},
+};
+use crate::notification::{event::Severity, json};
 
 /// What texts may use besides the event's own fields.
 const COMPUTED: [&str; 2] = ["firstProductName", "more"];
 /// Fields that every type has.
 const COMMON: [(&str, Class); 3] = [("mallNo", Class::Plain), ("mallName", Class::Plain), ("link", Class::Link)];
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    labels: BTreeMap<String, BTreeMap<String, InBoth<String>>>,
-    types: BTreeMap<String, Type>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InBoth<T> {
-    ko: T,
-    en: T,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore {
-    One(String),
-    More(Vec<String>),
-}
-
-impl OneOrMore {
-    fn all(&self) -> &[String] {
-        match self {
-            OneOrMore::One(text) => std::slice::from_ref(text),
-            OneOrMore::More(texts) => texts,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Type {
-    category: String,
-    severity: Severity,
-    #[serde(default)]
-    audience: Vec<String>,
-    title: InBoth<OneOrMore>,
-    body: Option<InBoth<OneOrMore>>,
-    collapse_key: Option<String>,
-    #[serde(default)]
-    silent: bool,
-    kept: Option<bool>,
-    #[serde(default)]
-    job: bool,
-    occurred: Option<String>,
-    expires: Option<String>,
-    actor: Option<String>,
-    fields: Classes,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    lines: Option<LinesOf>,
-    example: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct Classes {
-    plain: Vec<String>,
-    links: Vec<String>,
-    operators: Vec<String>,
-    owner: Vec<String>,
-    personal: BTreeMap<String, Mask>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LinesOf {
-    from: Vec<String>,
-    name: String,
-    total: String,
-    #[serde(default)]
-    total_from: Vec<String>,
-    fields: Classes,
-}
 
 /// Reads and checks; all complaints at once.
 pub fn parse(toml: &str) -> Result<BTreeMap<String, Entry>, CatalogueError> {
@@ -126,9 +52,14 @@ pub fn unknown() -> Entry {
         silent: false,
         kept: true,
         job: false,
+        ends_job: false,
         occurred: None,
         expires: None,
         actor: None,
+        actor_partner: None,
+        lifetime: None,
+        closes: None,
+        handled_by: None,
         sheet,
         lines: None,
         example: Map::new(),
@@ -163,7 +94,7 @@ impl Checks<'_> {
         }
         self.classes(&written.fields, &mut entry.sheet);
         entry.lines = written.lines.as_ref().map(|lines| self.lines(lines));
-        entry.audience = written.audience.iter().filter_map(|rule| self.rule(rule, entry.lines.is_some())).collect();
+        entry.audience = written.audience.iter().filter_map(|rule| self.rule(rule, &entry)).collect();
         for (field, table) in &written.labels {
             if !tables.contains_key(table) {
                 self.complain(format_args!("`labels.{field}` names the table `{table}`, which does not exist"));
@@ -171,13 +102,20 @@ impl Checks<'_> {
         }
         let label = |field: &str| written.labels.get(field).and_then(|table| tables.get(table)).cloned();
         entry.texts = [
-            self.texts(written.title.ko.all(), written.body.as_ref().map(|body| body.ko.all()), &label, &entry),
-            self.texts(written.title.en.all(), written.body.as_ref().map(|body| body.en.all()), &label, &entry),
+            self.texts(written.title.ko.all(), written.body.as_ref().map(|body| &body.ko), &label, &entry),
+            self.texts(written.title.en.all(), written.body.as_ref().map(|body| &body.en), &label, &entry),
         ];
         entry.collapse_key = written.collapse_key.as_ref().and_then(|key| self.collapse_key(key, &entry.sheet));
         entry.occurred = self.listed("occurred", written.occurred.as_ref(), &entry.sheet);
         entry.expires = self.listed("expires", written.expires.as_ref(), &entry.sheet);
         entry.actor = self.listed("actor", written.actor.as_ref(), &entry.sheet);
+        entry.actor_partner = self.listed("actorPartner", written.actor_partner.as_ref(), &entry.sheet);
+        if entry.actor_partner.is_some() && entry.actor.is_none() {
+            self.complain("`actorPartner` without `actor`: it says whose admin the actor is");
+        }
+        entry.lifetime = written.lifetime.as_ref().and_then(|text| self.lifetime(text));
+        entry.handled_by = self.listed("handledBy", written.handled_by.as_ref(), &entry.sheet);
+        entry.closes = self.closes(written.closes.as_ref(), &entry);
         if let Some(example) = &written.example {
             match json::read_object(example.as_bytes()) {
                 Ok(data) => entry.example = data,
@@ -218,18 +156,72 @@ impl Checks<'_> {
         }
     }
 
-    fn rule(&mut self, text: &str, has_lines: bool) -> Option<Rule> {
-        let rule = match Rule::parse(text) {
+    fn rule(&mut self, whom: &Whom, entry: &Entry) -> Option<Rule> {
+        let (text, when) = match whom {
+            Whom::Always(text) => (text, None),
+            Whom::Sometimes { to, when } => {
+                self.condition("audience", when, |field| entry.sheet.class(field).is_some(), "which has no class");
+                (to, Some(when.clone()))
+            }
+        };
+        let rule = match Rule::parse(text, when) {
             Ok(rule) => rule,
             Err(error) => {
                 self.complain(format_args!("`audience` term `{text}`: {error}"));
                 return None;
             }
         };
-        if rule.needs_lines() && !has_lines {
+        if rule.needs_lines() && entry.lines.is_none() {
             self.complain(format_args!("`audience` term `{text}` speaks of lines, and the type has none"));
         }
         Some(rule)
+    }
+
+    fn condition(&mut self, what: &str, when: &When, good: impl Fn(&str) -> bool, else_it: &str) {
+        if when.is_idle() {
+            self.complain(format_args!("a condition of `{what}` has to name fields, and codes of each"));
+        }
+        for field in when.fields().filter(|field| !good(field)) {
+            self.complain(format_args!("a condition of `{what}` uses `{field}`, {else_it}"));
+        }
+    }
+
+    fn closes(&mut self, written: Option<&Closes>, entry: &Entry) -> Option<When> {
+        let when = match written {
+            None | Some(Closes::Whether(false)) => None,
+            Some(Closes::Whether(true)) => Some(When::default()),
+            Some(Closes::When(when)) => {
+                // Whoever sees the notification sees whether it settles something.
+                let plain = |field: &str| entry.sheet.class(field) == Some(Class::Plain);
+                self.condition("closes", when, plain, "which is not a plain field");
+                Some(when.clone())
+            }
+        };
+        if when.is_some() && entry.collapse_key.is_none() {
+            self.complain("`closes` without a `collapseKey` says nothing of what is settled");
+        }
+        if when.is_none() && entry.handled_by.is_some() {
+            self.complain("`handledBy` without `closes`: nobody handled anything");
+        }
+        when
+    }
+
+    fn lifetime(&mut self, text: &str) -> Option<SignedDuration> {
+        let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+        let seconds = match unit {
+            "m" => Some(60),
+            "h" => Some(60 * 60),
+            "d" => Some(24 * 60 * 60),
+            _ => None,
+        };
+        // Ten years are for ever.
+        let number = number.parse::<u16>().ok().filter(|number| (1..=3650).contains(number));
+        let lifetime =
+            number.zip(seconds).map(|(number, seconds)| SignedDuration::from_secs(i64::from(number) * seconds));
+        if lifetime.is_none() {
+            self.complain(format_args!("`lifetime` is \"{text}\"; it has to be such as 10m, 1h or 30d"));
+        }
+        lifetime
     }
 
     fn collapse_key(&mut self, text: &str, sheet: &Sheet) -> Option<Pattern> {
@@ -255,7 +247,7 @@ impl Checks<'_> {
     fn texts(
         &mut self,
         title: &[String],
-        body: Option<&[String]>,
+        body: Option<&Parts>,
         label: &dyn Fn(&str) -> Option<Arc<Labels>>,
         entry: &Entry,
     ) -> Texts {
@@ -263,8 +255,14 @@ impl Checks<'_> {
         if !title.last().is_some_and(Template::needs_nothing) {
             self.complain("the last `title` has to do without any field outside of `[[…]]`");
         }
-        let body = body.unwrap_or_default();
-        let body = body.iter().filter_map(|text| self.text("body", text, label, entry)).collect();
+        let parts: Vec<&[String]> = match body {
+            None => Vec::new(),
+            Some(Parts::One(text)) => vec![std::slice::from_ref(text)],
+            Some(Parts::More(parts)) => parts.iter().map(OneOrMore::all).collect(),
+        };
+        let mut part =
+            |texts: &[String]| texts.iter().filter_map(|text| self.text("body", text, label, entry)).collect();
+        let body = parts.into_iter().map(&mut part).collect();
         Texts { title, body }
     }
 

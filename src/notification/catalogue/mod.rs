@@ -4,6 +4,8 @@ mod file;
 mod rule;
 mod sheet;
 mod template;
+mod when;
+mod written;
 
 use std::{
     collections::HashMap,
@@ -11,6 +13,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
 use super::{Audience, MallNo, event::Severity};
@@ -18,6 +21,7 @@ use super::{Audience, MallNo, event::Severity};
 pub use rule::{NoAudience, Pattern, Rule};
 pub use sheet::{Class, Lines, Sheet};
 pub use template::{Labels, Template, Values, index};
+pub use when::When;
 
 /// The types we come with.
 static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
@@ -47,8 +51,8 @@ impl std::error::Error for CatalogueError {}
 pub struct Texts {
     /// The first of which every field is there; the last needs none.
     pub title: Vec<Template>,
-    /// Joined by ` · `; a part of which a field is missing vanishes.
-    pub body: Vec<Template>,
+    /// Joined by ` · `. Of each part the first of which every field is there; a part of which none is vanishes.
+    pub body: Vec<Vec<Template>>,
 }
 
 /// All that is known of one type.
@@ -66,10 +70,19 @@ pub struct Entry {
     pub kept: bool,
     /// The running state of a job, sent as `job` frames.
     pub job: bool,
+    /// No running state, but of one key with some: the end of a job.
+    pub ends_job: bool,
     /// Fields that say when it happened, when it is of no use any more, and who did it.
     pub occurred: Option<String>,
     pub expires: Option<String>,
     pub actor: Option<String>,
+    /// The field that names the partner whose admin the actor is.
+    pub actor_partner: Option<String>,
+    /// How long it is of use, where neither the producer nor a field says until when.
+    pub lifetime: Option<SignedDuration>,
+    /// Events that say that the item of their key is settled, and the field with the name of who settled it.
+    pub closes: Option<When>,
+    pub handled_by: Option<String>,
     pub sheet: Sheet,
     pub lines: Option<Lines>,
     pub example: Map<String, Value>,
@@ -101,6 +114,7 @@ impl Catalogue {
     pub fn with(&self, toml: &str) -> Result<Catalogue, CatalogueError> {
         let mut known = self.0.known.clone();
         known.extend(file::parse(toml)?.into_iter().map(|(name, entry)| (Arc::from(name), Arc::new(entry))));
+        find_ends_of_jobs(&mut known);
         Ok(Catalogue(Arc::new(Types { known, unknown: Arc::clone(&self.0.unknown) })))
     }
 
@@ -151,5 +165,17 @@ impl Catalogue {
         let entry = self.entry(type_name);
         let lines = entry.lines.as_ref().map(|lines| lines.of(fields)).unwrap_or_default();
         rule::audience(&entry.audience, &rule::Subject { mall, fields, lines })
+    }
+}
+
+/// A job ends with a type that has its key and is no running state itself.
+fn find_ends_of_jobs(known: &mut HashMap<Arc<str>, Arc<Entry>>) {
+    let running = |entry: &&Arc<Entry>| entry.job;
+    let keys: Vec<Pattern> = known.values().filter(running).filter_map(|entry| entry.collapse_key.clone()).collect();
+    for entry in known.values_mut() {
+        let ends = !entry.job && entry.collapse_key.as_ref().is_some_and(|key| keys.contains(key));
+        if ends != entry.ends_job {
+            Arc::make_mut(entry).ends_job = ends;
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::When;
 use crate::notification::{Audience, BadAudience, MallNo, PartnerNo, Term, fields};
 
 /// The mall of the notification, wherever it was named.
@@ -12,7 +13,7 @@ const EACH_LINE: &str = "lines[].";
 /// Why no audience came of it. The words name fields, never values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAudience {
-    #[error("the event names no audience, and its type has no rule for one")]
+    #[error("the event names no audience, and its type has no rule for it")]
     NoRule,
     #[error("the event names no audience, and the rule of its type needs `{0}`, which is missing")]
     Missing(String),
@@ -25,10 +26,12 @@ pub enum NoAudience {
 pub struct Rule {
     pattern: Pattern,
     optional: bool,
+    /// For which events it is; none: for all.
+    when: Option<When>,
 }
 
 impl Rule {
-    pub fn parse(text: &str) -> Result<Rule, String> {
+    pub fn parse(text: &str, when: Option<When>) -> Result<Rule, String> {
         let (pattern, optional) = match text.strip_suffix('?') {
             Some(pattern) => (pattern, true),
             None => (text, false),
@@ -38,7 +41,7 @@ impl Rule {
             return Err("a term may name one field of the lines, not two".to_owned());
         }
         pattern.filled("1").parse::<Term>().map_err(|error| error.to_string())?;
-        Ok(Rule { pattern, optional })
+        Ok(Rule { pattern, optional, when })
     }
 
     /// Whether it looks at lines.
@@ -103,21 +106,23 @@ fn number(value: &Value) -> Result<u64, crate::notification::NotAnId> {
 
 /// The audience that the rules of a type give an event.
 pub fn audience(rules: &[Rule], event: &Subject<'_>) -> Result<Audience, NoAudience> {
-    if rules.is_empty() {
+    let mut of_this_event =
+        rules.iter().filter(|rule| rule.when.as_ref().is_none_or(|when| when.holds(event.fields))).peekable();
+    if of_this_event.peek().is_none() {
         return Err(NoAudience::NoRule);
     }
     let mut terms = Vec::new();
-    for rule in rules {
+    for rule in of_this_event {
         terms.extend(rule.terms(event)?);
     }
     Ok(Audience::new(terms)?)
 }
 
 /// A text with `{places}`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Vec<Piece>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
     Place(String),

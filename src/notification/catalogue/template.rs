@@ -9,7 +9,10 @@ use crate::notification::{
     format::{Particle, grouped, money, whole},
 };
 
-/// What a code is called: `CANCEL` → 취소, Cancellation.
+/// How much of a long text stands in a sentence.
+const EXCERPT: usize = 60;
+
+/// What a code is called: `CANCEL` → 취소, Cancellation. One that is called nothing (`false`, say) is worth no word.
 pub type Labels = BTreeMap<String, [String; 2]>;
 
 /// What a template is filled from.
@@ -47,6 +50,8 @@ enum Format {
     Won,
     Date,
     ShortDate,
+    /// The beginning of a long text.
+    Excerpt,
     Label(Arc<Labels>),
 }
 
@@ -149,6 +154,7 @@ impl Gap {
                 "won" => Format::Won,
                 "date" => Format::Date,
                 "shortDate" => Format::ShortDate,
+                "excerpt" => Format::Excerpt,
                 "label" => {
                     let table = labels(&gap.field);
                     Format::Label(table.ok_or_else(|| format!("`{}` has no label table", gap.field))?)
@@ -171,16 +177,32 @@ impl Gap {
             Format::Won => money(whole(value)?, values.currency, values.lang),
             Format::Date => dates::long(dates::read(value.as_str()?)?, values.lang),
             Format::ShortDate => dates::short(dates::read(value.as_str()?)?, values.lang),
-            Format::Label(labels) => {
-                let code = text_of(value)?;
-                // A code that is new to us is better than a hole in the sentence.
-                labels.get(&code).map_or(code, |names| names[index(values.lang)].clone())
-            }
+            Format::Excerpt => excerpt(&text_of(value)?),
+            Format::Label(labels) => label(labels, value, values.lang)?,
         };
         match self.particle {
             Some(particle) => Some(format!("{word}{}", particle.after(&word))),
             None => Some(word),
         }
+    }
+}
+
+fn label(labels: &Labels, value: &Value, lang: Lang) -> Option<String> {
+    let code = match value {
+        Value::Bool(yes) => yes.to_string(),
+        other => text_of(other)?,
+    };
+    match labels.get(&code) {
+        Some(names) => Some(names[index(lang)].clone()).filter(|name| !name.is_empty()),
+        // A code that is new to us is better than a hole in the sentence; a bare `true` is not.
+        None => Some(code).filter(|_| !value.is_boolean()),
+    }
+}
+
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
     }
 }
 

@@ -5,58 +5,122 @@ use serde_json::json;
 
 use super::example;
 
+/// The table of the domain, the answers that close a question, and the old console's texts.
+const KNOWN: [&str; 32] = [
+    "admin.session.revoked",
+    "claim.requested",
+    "claim.status_changed",
+    "claim.withdrawn",
+    "excel.export.completed",
+    "excel.export.expired",
+    "excel.export.failed",
+    "excel.export.progress",
+    "excel.export.queued",
+    "fds.detected",
+    "fds.resolved",
+    "inquiry.answered",
+    "inquiry.created",
+    "inquiry.delayed",
+    "job.completed",
+    "job.failed",
+    "job.progress",
+    "job.queued",
+    "legacy.text",
+    "maintenance.scheduled",
+    "notice.published",
+    "ops.error_burst",
+    "order.created",
+    "order.status_changed",
+    "product.approval.approved",
+    "product.approval.rejected",
+    "product.approval.requested",
+    "product.inquiry.answered",
+    "product.inquiry.created",
+    "product.review.created",
+    "push.test",
+    "task_message.added",
+];
+
 #[test]
 fn the_built_in_one_is_sound() {
     if let Err(error) = Catalogue::parse(include_str!("../../../src/notification/catalogue.toml")) {
         panic!("{}", error.complaints.join("\n"));
     }
-    for type_name in [
-        "excel.export.queued",
-        "excel.export.progress",
-        "excel.export.completed",
-        "excel.export.failed",
-        "excel.export.expired",
-        "order.created",
-        "claim.requested",
-        "claim.status_changed",
-        "inquiry.created",
-        "product.approval.requested",
-        "product.approval.approved",
-        "product.approval.rejected",
-        "product.inquiry.created",
-        "fds.detected",
-        "fds.resolved",
-        "notice.published",
-        "legacy.text",
-    ] {
-        assert!(Catalogue::builtin().knows(type_name), "{type_name}");
-    }
+    let types = Catalogue::builtin().types();
+    assert_eq!(types.iter().map(|name| &**name).collect::<Vec<_>>(), KNOWN);
 }
 
 #[test]
 fn examples_find_their_audience_by_rule() {
+    let mine = "operator:70001";
+    let of_its_partner = "mall:1001,mall:1001:partner:501";
     for (type_name, audience) in [
-        ("excel.export.queued", "operator:70001"),
-        ("excel.export.progress", "operator:70001"),
-        ("excel.export.completed", "operator:70001"),
-        ("excel.export.failed", "operator:70001"),
-        ("excel.export.expired", "operator:70001"),
-        ("order.created", "mall:1001,mall:1001:partner:501,mall:1001:partner:502"),
-        ("claim.requested", "mall:1001,mall:1001:partner:501"),
-        ("claim.status_changed", "mall:1001,mall:1001:partner:501"),
-        ("inquiry.created", "mall:1001"),
-        ("product.inquiry.created", "mall:1001,mall:1001:partner:501"),
-        ("product.approval.requested", "mall:1001"),
-        ("product.approval.approved", "mall:1001:partner:502"),
-        ("product.approval.rejected", "mall:1001:partner:501"),
+        ("admin.session.revoked", mine),
+        ("claim.requested", of_its_partner),
+        ("claim.status_changed", of_its_partner),
+        ("claim.withdrawn", of_its_partner),
+        ("excel.export.queued", mine),
+        ("excel.export.progress", mine),
+        ("excel.export.completed", mine),
+        ("excel.export.failed", mine),
+        ("excel.export.expired", mine),
         ("fds.detected", "mall:1001"),
         ("fds.resolved", "mall:1001"),
+        ("inquiry.created", "mall:1001"),
+        ("inquiry.delayed", "mall:1001"),
+        ("inquiry.answered", "mall:1001"),
+        ("job.queued", mine),
+        ("job.progress", mine),
+        ("job.completed", mine),
+        ("job.failed", mine),
+        ("maintenance.scheduled", "everyone"),
+        ("order.created", "mall:1001,mall:1001:partner:501,mall:1001:partner:502"),
+        ("order.status_changed", of_its_partner),
+        ("product.approval.requested", "mall:1001"),
+        ("product.approval.approved", "mall:1001:partner:502,mall:1001"),
+        ("product.approval.rejected", "mall:1001:partner:501,mall:1001"),
+        ("product.inquiry.created", of_its_partner),
+        ("product.inquiry.answered", of_its_partner),
+        ("product.review.created", of_its_partner),
+        ("push.test", mine),
+        ("task_message.added", "mall:1001:partner:501"),
+        ("legacy.text", "nobody"),
+        ("notice.published", "nobody"),
+        ("ops.error_burst", "nobody"),
     ] {
         let data = example(type_name);
         let found = Catalogue::builtin()
             .audience(type_name, MallNo::new(1001).ok(), data.as_object().expect("an object"))
-            .map(|audience: Audience| audience.to_string());
-        assert_eq!(found.as_deref(), Ok(audience), "{type_name}");
+            .map_or_else(|_| "nobody".to_owned(), |audience: Audience| audience.to_string());
+        assert_eq!(found, audience, "{type_name}");
+    }
+}
+
+#[test]
+fn a_message_goes_to_the_other_side() {
+    let audience = |side: serde_json::Value, number: serde_json::Value| {
+        let data = json!({"toTargetType": side, "toTargetNo": number});
+        let found = Catalogue::builtin().audience(
+            "task_message.added",
+            MallNo::new(1001).ok(),
+            data.as_object().expect("an object"),
+        );
+        found.map_or_else(|_| "nobody".to_owned(), |audience| audience.to_string())
+    };
+    assert_eq!(audience(json!("SERVICE"), json!(null)), "mall:1001");
+    // A number of the operators' own is no partner's.
+    assert_eq!(audience(json!("SERVICE"), json!(501)), "mall:1001");
+    assert_eq!(audience(json!("PARTNER"), json!("501")), "mall:1001:partner:501");
+    for (side, number) in [
+        (json!("PARTNER"), json!(null)),
+        (json!("PARTNER"), json!(0)),
+        (json!("PARTNER"), json!("501,everyone")),
+        (json!("partner"), json!(501)),
+        (json!(["PARTNER"]), json!(501)),
+        (json!(null), json!(501)),
+        (json!("EVERYBODY"), json!(501)),
+    ] {
+        assert_eq!(audience(side.clone(), number.clone()), "nobody", "{side} {number}");
     }
 }
 
@@ -106,6 +170,9 @@ fn a_minimal_one_is_sound() {
         "audience = [\"mall:{mallNo}\", \"operator:{a}?\"]",
         "collapseKey = \"x:{a}:{b}\"",
         "job = true\nsilent = true",
+        "body = { ko = [[\"{{a}}: {{b|excerpt}}\", \"{{b}}\"], \"{{a}}\"], en = \"a\" }",
+        "collapseKey = \"x:{a}\"\ncloses = { b = [\"DONE\", \"OVER\"] }\nhandledBy = \"c\"\nlifetime = \"30d\"",
+        "audience = [\"everyone\", { to = \"operator:{a}\", when = { b = [\"A\"] } }]",
     ] {
         let text = with(lines);
         assert!(Catalogue::parse(&text).is_ok(), "{text}\n{:?}", Catalogue::parse(&text).err());
@@ -144,6 +211,20 @@ fn every_mistake_shows_when_it_is_loaded() {
         ("collapseKey = \"x:{c}\"", "not a plain field"),
         ("expires = \"zzz\"", "has no class"),
         ("job = true\nkept = true", "live only"),
+        ("lifetime = \"0d\"", "such as 10m"),
+        ("lifetime = \"10\"", "such as 10m"),
+        ("lifetime = \"10 d\"", "such as 10m"),
+        ("lifetime = \"\"", "such as 10m"),
+        ("lifetime = \"가\"", "such as 10m"),
+        ("closes = true", "without a `collapseKey`"),
+        ("closes = \"yes\"", "closes"),
+        ("collapseKey = \"x:{a}\"\ncloses = {}", "has to name fields"),
+        ("collapseKey = \"x:{a}\"\ncloses = { a = [] }", "codes of each"),
+        ("collapseKey = \"x:{a}\"\ncloses = { c = [\"DONE\"] }", "not a plain field"),
+        ("handledBy = \"a\"", "without `closes`"),
+        ("collapseKey = \"x:{a}\"\ncloses = true\nhandledBy = \"zzz\"", "has no class"),
+        ("audience = [{ to = \"mall:{mallNo}\", when = { zzz = [\"A\"] } }]", "`zzz`, which has no class"),
+        ("audience = [{ to = \"mall:{mallNo}\" }]", "audience"),
         ("fields = { plain = [\"a\"], owner = [\"a\"] }", "two classes"),
         ("fields = { secret = [\"a\"] }", "secret"),
         ("fields = { personal = { a = \"shoe\" } }", "shoe"),
@@ -170,6 +251,31 @@ fn a_team_adds_types_in_a_file_of_its_own() {
     assert!(both.knows("fds.detected"));
     assert!(both.example("order.created").expect("known").is_empty(), "the file of the team wins");
     assert!(!Catalogue::builtin().example("order.created").expect("known").is_empty());
+}
+
+/// The page that shows how to add a type is read by the same eyes as such a file.
+#[test]
+fn the_types_on_the_page_are_sound_and_work() {
+    let page = include_str!("../../../docs/events.md");
+    let toml = page.split_once("```toml\n").and_then(|(_, rest)| rest.split_once("```")).expect("an example").0;
+    let both = Catalogue::builtin().with(toml).unwrap_or_else(|error| panic!("{error}"));
+    let decided =
+        json!({"couponNo": 7, "decision": "REFUSED", "decidedByAdminNo": 70002, "decidedByAdminName": "이바다"});
+    let event = super::plain("coupon.decided", "mall:1001", &decided);
+    let prepared = allim::notification::Prepared::new(&event, &both).expect("readable");
+    let seen: serde_json::Value =
+        serde_json::from_str(&prepared.json(super::operator(false, super::Lang::Ko))).expect("JSON");
+    assert_eq!(seen["handledBy"], json!({"adminNo": 70002, "adminName": "이바다"}));
+    assert_eq!((&seen["title"], &seen["collapseKey"]), (&json!("쿠폰 처리 완료"), &json!("coupon:7")));
+    let asked = json!({"mallNo": 1001, "partnerNo": 501, "side": "PARTNER"});
+    let audience = both.audience("coupon.requested", MallNo::new(1001).ok(), asked.as_object().expect("an object"));
+    assert_eq!(audience.map(|audience| audience.to_string()), Ok("mall:1001,mall:1001:partner:501".to_owned()));
+    // Every built-in type that the page names exists.
+    let names =
+        page.split('`').skip(1).step_by(2).filter(|word| word.contains('.') && !word.contains([' ', '{', '/', '"']));
+    for name in names.filter(|name| !["data.version", "coupon.requested"].contains(name)) {
+        assert!(both.knows(name), "{name}");
+    }
 }
 
 #[test]

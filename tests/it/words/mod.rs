@@ -3,12 +3,15 @@
 mod audience;
 mod catalogue;
 mod decode;
+mod domain;
 mod formats;
 mod identity;
 mod orders;
 mod personal;
 mod position;
 mod rejected;
+mod replacement;
+mod settled;
 mod texts;
 
 use allim::{

@@ -148,3 +148,26 @@ fn the_example_is_the_order_of_the_demo() {
     assert_eq!(apples["title"], "새 주문 39,000원");
     assert!(apples["body"].as_str().expect("a text").contains("사과 3kg"));
 }
+
+#[test]
+fn a_claim_about_lines_of_two_partners_shows_each_its_own() {
+    let claim = decode(&json!({"type": "claim.requested", "data": {
+        "mallNo": 1001, "claimNo": 7, "claimType": "RETURN", "orderNo": "1", "claimAmt": 128000, "partnerNo": 501,
+        "partnerName": "한결식품", "orderOptionNos": [8801234, 8801235], "claimReasonType": "CHANGE_MIND",
+        "claimedOptions": [apples(), knitwear()]}}))
+    .expect("a notification");
+    assert_eq!(claim.audience.to_string(), "mall:1001,mall:1001:partner:501,mall:1001:partner:502");
+    let all = wire(&claim, operator(false, Lang::Ko));
+    assert_eq!(all["body"], "주문번호 1 · 사유: 단순변심(색상, 사이즈 등) · 128,000원");
+    assert_eq!(all["data"]["claimedOptions"].as_array().map(Vec::len), Some(2));
+    let theirs = wire(&claim, partner(502, false, Lang::Ko));
+    assert_eq!((&theirs["body"], &theirs["partnerNo"]), (&json!("주문번호 1 · 89,000원"), &json!(502)));
+    for foreign in ["501", "한결식품", "사과", "39000", "128000", "8801234"] {
+        assert!(!theirs.to_string().contains(foreign), "502 sees `{foreign}` of 501 in {theirs}");
+    }
+    let named = wire(&claim, partner(501, false, Lang::Ko)).to_string();
+    assert!(named.contains("39,000원") && named.contains("CHANGE_MIND"), "{named}");
+    assert!(!named.contains("니트") && !named.contains("89000"), "{named}");
+    let stranger = wire(&claim, partner(503, true, Lang::Ko));
+    assert_eq!(stranger["body"], "주문번호 1");
+}

@@ -262,7 +262,7 @@ proptest! {
 
     #[test]
     fn no_mutation_of_an_example_makes_it_panic(
-        line in 0..27_usize,
+        line in 0..28_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let examples = include_str!("examples.jsonl");

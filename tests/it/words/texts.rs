@@ -17,7 +17,7 @@ fn sights(lang: Lang) -> [(&'static str, Sight); 4] {
 }
 
 /// No mark, no hole, no remains of what vanished.
-fn assert_finished(text: &Value, what: &str) {
+pub fn assert_finished(text: &Value, what: &str) {
     let text = text.as_str().expect("a text");
     let no_marks = !["{{", "}}", "[[", "]]", "|label", "null", "()", "[]", "  ", "··", "· ·"]
         .iter()
@@ -130,6 +130,83 @@ fn unknown_types_are_shown_plainly() {
 }
 
 #[test]
+fn severities_are_the_producers_and_unknown_ones_are_infos() {
+    let severity = |more: Value| {
+        let mut event = json!({"type": "fds.detected", "audience": "mall:1", "data": {}});
+        event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        wire(&super::decode(&event).expect("a notification"), operator(false, Lang::Ko))["severity"].clone()
+    };
+    assert_eq!(severity(json!({})), "critical", "as the catalogue has it");
+    for (more, expected) in [
+        (json!({"severity": "notice"}), "notice"),
+        (json!({"severitytext": "WARN"}), "warning"),
+        (json!({"severitytext": "FATAL"}), "critical"),
+        (json!({"severitytext": "DEBUG"}), "info"),
+        (json!({"severitytext": "LOUD"}), "info"),
+        (json!({"severitynumber": 9}), "info"),
+        (json!({"severitynumber": 10}), "notice"),
+        (json!({"severitynumber": "13"}), "warning"),
+        (json!({"severitynumber": 17}), "error"),
+        (json!({"severitynumber": 21}), "critical"),
+        (json!({"severitynumber": 0}), "info"),
+        (json!({"severitynumber": 25}), "info"),
+        (json!({"severitynumber": "many"}), "info"),
+        (json!({"severitynumber": 10, "severitytext": "INFO"}), "notice"),
+        (json!({"severitynumber": 99, "severitytext": "ERROR"}), "error"),
+    ] {
+        assert_eq!(severity(more.clone()), expected, "{more}");
+    }
+    let headers = [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_source", "/a"), ("ce_type", "zzz")];
+    for (name, text, expected) in [
+        ("ce_severitynumber", "17", "error"),
+        ("ce_severitynumber", "x", "info"),
+        ("ce_severitytext", "ERROR", "error"),
+        ("ce_severitytext", "???", "info"),
+    ] {
+        let all: Vec<_> = headers.into_iter().chain([("ce_audience", "everyone"), (name, text)]).collect();
+        let notification = super::decoder().decode(&super::raw_with(&all, Some(b"{}"))).expect("a notification");
+        assert_eq!(wire(&notification, operator(false, Lang::Ko))["severity"], expected, "{name} {text}");
+    }
+}
+
+#[test]
+fn how_long_it_is_of_use() {
+    let until = |type_name: &str, more: Value| {
+        let mut event = json!({"type": type_name, "audience": "mall:1", "data": {}});
+        event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        wire(&super::decode(&event).expect("a notification"), operator(false, Lang::Ko))["expiresAt"].clone()
+    };
+    let (of_field, of_producer) = ("2026-12-31T23:59:59+09:00", "2027-01-01T00:00:00+09:00");
+    assert_eq!(until("order.created", json!({})), "2026-12-20T14:05:33.12+09:00", "thirty days from Kafka's time");
+    assert_eq!(until("order.created", json!({"expiresAt": of_producer})), of_producer);
+    assert_eq!(until("notice.published", json!({})), Value::Null);
+    assert_eq!(until("notice.published", json!({"data": {"displayUntil": of_field}})), of_field);
+    assert_eq!(until("excel.export.completed", json!({"data": {"expiresAt": of_field}})), of_field);
+    let both = json!({"expiresAt": of_producer, "data": {"expiresAt": of_field}});
+    assert_eq!(until("excel.export.completed", both), of_producer);
+    assert_eq!(until("zzz.unknown", json!({})), Value::Null);
+}
+
+#[test]
+fn long_texts_are_cut_at_a_letter_and_flags_have_words() {
+    let content = format!("{}\n끝", "가나다라마바사아자차".repeat(7));
+    let seen = wire(&plain("task_message.added", "mall:1", &json!({"content": content})), operator(false, Lang::Ko));
+    assert_eq!(seen["body"].as_str().map(|body| body.chars().count()), Some(61));
+    assert!(seen["body"].as_str().is_some_and(|body| body.ends_with("차…")), "{seen}");
+    assert_eq!(seen["data"]["content"], content, "the data have all of it");
+    for (secret, body) in [
+        (json!(true), "사과 (비밀글)"),
+        (json!(false), "사과"),
+        (json!("true"), "사과 (비밀글)"),
+        (Value::Null, "사과"),
+    ] {
+        let data = json!({"productName": "사과", "isSecret": secret});
+        let seen = wire(&plain("product.inquiry.created", "mall:1", &data), operator(false, Lang::Ko));
+        assert_eq!(seen["body"], body, "{secret}");
+    }
+}
+
+#[test]
 fn codes_that_are_new_to_us_are_shown_as_they_are() {
     let seen = wire(&plain("claim.requested", "mall:1", &json!({"claimType": "SWAP"})), operator(false, Lang::Ko));
     assert_eq!(seen["title"], "SWAP 신청");
@@ -164,8 +241,11 @@ fn running_jobs_are_live_only() {
     let catalogue = Catalogue::builtin();
     for type_name in catalogue.types() {
         let prepared = prepared(&plain(&type_name, "everyone", &json!({})));
-        let running = matches!(&*type_name, "excel.export.queued" | "excel.export.progress");
-        assert_eq!((prepared.is_job(), prepared.is_kept()), (running, !running), "{type_name}");
-        assert_eq!(catalogue.keeps(&type_name), !running);
+        let running = type_name.ends_with(".queued") || type_name.ends_with(".progress");
+        let kept = !running && &*type_name != "admin.session.revoked";
+        assert_eq!((prepared.is_job(), prepared.is_kept()), (running, kept), "{type_name}");
+        assert_eq!(catalogue.keeps(&type_name), kept);
+        let of_a_job = type_name.starts_with("excel.export.") || type_name.starts_with("job.");
+        assert_eq!(prepared.is_of_a_job(), of_a_job, "{type_name}");
     }
 }
