@@ -219,7 +219,15 @@ impl Decoder {
         if text.contains('\0') {
             return Err(Unreadable::Nul.into());
         }
-        let (addressed, text) = legacy_address(text.trim()).ok_or_else(|| {
+        // Unicode knows more spaces than JSON: what lies between them is nothing to say, or JSON that nobody can read.
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Rejected::new(Reason::Empty, "the value is blank"));
+        }
+        if text.starts_with('{') {
+            return Err(not_an_object(&value));
+        }
+        let (addressed, text) = legacy_address(text).ok_or_else(|| {
             let how = "plain text is `<id>:all:<text>`, `<operator's number>:me:<text>`, or text without `:`; \
                        better a JSON object with `type`, `audience` and `title`";
             Rejected::new(Reason::LegacyUnaddressed, how)
