@@ -56,6 +56,10 @@ struct Written {
 impl Signal {
     /// Reads the value of a record. Members that we do not know are let be.
     pub fn decode(value: &[u8]) -> Result<Signal, NotASignal> {
+        // Derived readers take the fields' values in an array as well, by their order in our code.
+        if !value.trim_ascii_start().starts_with(b"{") {
+            return Err(NotASignal);
+        }
         let written: Written = serde_json::from_slice(value).map_err(|_| NotASignal)?;
         let admin = written.admin_no.ok_or(NotASignal);
         match written.r#type.as_str() {
@@ -120,6 +124,7 @@ mod tests {
             r#"{"type":"admin.changed","adminNo":0}"#,
             r#"{"type":"admin.changed","adminNo":-1}"#,
             r#"{"type":7,"adminNo":1}"#,
+            r#"["admin.changed",70001,null]"#,
         ] {
             assert_eq!(Signal::decode(text.as_bytes()), Err(NotASignal), "{text}");
         }

@@ -9,7 +9,7 @@ use crate::notification::{
     Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId, PartnerNo,
     Record, Shape, Tenant, Term, Unreadable,
     catalogue::LEGACY_TEXT,
-    event::{Envelope, Event},
+    event::{Envelope, Event, explicit_audience},
     json::read_object,
 };
 
@@ -219,11 +219,24 @@ impl Decoder {
         if text.contains('\0') {
             return Err(Unreadable::Nul.into());
         }
-        let (audience, text) = legacy_address(text.trim()).ok_or_else(|| {
+        // Unicode knows more spaces than JSON: what lies between them is nothing to say, or JSON that nobody can read.
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Rejected::new(Reason::Empty, "the value is blank"));
+        }
+        if text.starts_with('{') {
+            return Err(not_an_object(&value));
+        }
+        let (addressed, text) = legacy_address(text).ok_or_else(|| {
             let how = "plain text is `<id>:all:<text>`, `<operator's number>:me:<text>`, or text without `:`; \
                        better a JSON object with `type`, `audience` and `title`";
             Rejected::new(Reason::LegacyUnaddressed, how)
         })?;
+        // A text without an address is for everyone, but not one whose header says for whom it is.
+        let audience = match explicit_audience(&record) {
+            Some(said) => said.parse().map_err(NoAudience::Malformed)?,
+            None => addressed,
+        };
         record.shape = Shape::Legacy;
         record.value = value.slice_ref(text.as_bytes());
         let id = NotificationId::of_coordinates(raw.coordinates);

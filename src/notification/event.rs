@@ -150,8 +150,9 @@ impl Envelope {
     }
 }
 
-/// A header wins over the envelope, and an empty one is malformed, not absent.
-fn explicit_audience(record: &Record) -> Option<String> {
+/// A header wins over the envelope and over the address of plain text, and an empty one is malformed, not absent.
+#[must_use]
+pub fn explicit_audience(record: &Record) -> Option<String> {
     record.header("ce_audience").or_else(|| record.header("audience")).map(str::to_owned)
 }
 

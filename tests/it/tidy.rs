@@ -50,9 +50,9 @@ const LONGER: &[(&str, &str, &str)] = &[("telemetry/metrics.rs", "new", "a list:
 const UNDONE: [(&str, &str); 5] =
     [("todo", "!("), ("unimplemented", "!("), ("dbg", "!("), ("#[igno", "re"), ("unbounded_chan", "nel")];
 
-/// A file below `src` or `tests`.
+/// A file below `src`, `tests` or `fuzz`.
 struct Source {
-    /// Below `src`, such as `hub/mod.rs`; or from `tests` on.
+    /// Below `src`, such as `hub/mod.rs`; or from `tests` or `fuzz` on.
     path: String,
     text: String,
 }
@@ -114,6 +114,7 @@ fn sources() -> Vec<Source> {
 fn tests() -> Vec<Source> {
     let mut sources = Vec::new();
     read_folder(package(), "tests", &mut sources);
+    read_folder(package(), "fuzz", &mut sources);
     sources
 }
 

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod answers;
 pub mod apache;
+pub mod blocks;
 pub mod checker;
 pub mod crowd;
 pub mod kafka;

@@ -7,24 +7,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::secrets;
-
-/// One dispatched event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// `message` where the stream names none.
-    pub name: String,
-    pub data: String,
-    /// The id of this very block, if it has one.
-    pub id: Option<String>,
-    pub retry: Option<u64>,
-}
-
-impl Event {
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.data).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.data))
-    }
-}
+pub use super::blocks::{Event, parse};
+use super::{blocks::take_block, secrets};
 
 pub struct Stream {
     socket: TcpStream,
@@ -94,7 +78,7 @@ impl Stream {
     /// The next event; None at the end of the body.
     pub async fn next(&mut self) -> io::Result<Option<Event>> {
         loop {
-            while let Some(block) = self.take_block() {
+            while let Some(block) = take_block(&mut self.text) {
                 if let Some(event) = parse(&block) {
                     return Ok(Some(event));
                 }
@@ -161,38 +145,4 @@ impl Stream {
             }
         }
     }
-
-    fn take_block(&mut self) -> Option<Vec<u8>> {
-        let end = self.text.windows(2).position(|w| w == b"\n\n")?;
-        let block = self.text[..end + 1].to_vec();
-        self.text.drain(..end + 2);
-        Some(block)
-    }
-}
-
-/// One block; the server writes LF only, so anything else in a line is part of its value, and would be seen.
-pub fn parse(block: &[u8]) -> Option<Event> {
-    let block = std::str::from_utf8(block).expect("UTF-8");
-    assert!(!block.contains('\r'), "a bare CR ends a line in every browser: {block:?}");
-    let mut event = Event { name: "message".into(), data: String::new(), id: None, retry: None };
-    let mut any = false;
-    for line in block.lines() {
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => event.name = value.to_owned(),
-            "id" => event.id = Some(value.to_owned()),
-            "retry" => event.retry = value.parse().ok(),
-            "data" => {
-                if any {
-                    event.data.push('\n');
-                }
-                any = true;
-                event.data.push_str(value);
-            }
-            "" => {}
-            other => panic!("a field that nobody knows: {other:?} in {block:?}"),
-        }
-    }
-    any.then_some(event)
 }

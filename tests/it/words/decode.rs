@@ -210,6 +210,22 @@ fn old_texts_are_addressed_by_their_parts() {
 }
 
 #[test]
+fn whom_an_old_text_is_for_its_header_says_first() {
+    for text in ["안녕하세요", "0:all:안녕하세요", "7:me:안녕하세요"] {
+        for header in ["audience", "ce_audience"] {
+            let decode = |audience| with_legacy_text().decode(&raw_with(&[(header, audience)], Some(text.as_bytes())));
+            let notification = decode("mall:1001").expect("a notification");
+            assert_eq!(notification.audience.to_string(), "mall:1001", "{header}: {text}");
+            assert_eq!(wire(&notification, operator(false, Lang::Ko))["title"], "안녕하세요");
+            for malformed in ["", "all", "mall:0"] {
+                let reason = decode(malformed).expect_err("a malformed audience is nobody").reason;
+                assert_eq!(reason.as_str(), "bad_audience", "{header} {malformed}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn its_size_counts_all_of_it() {
     let value = json!({"type": "zzz", "audience": "mall:1", "text": "x".repeat(1000)}).to_string();
     let mut record: RawRecord<'_> = raw_with(&[("ce_unused", "12345")], Some(value.as_bytes()));

@@ -203,6 +203,8 @@ fn old_texts_that_address_nobody() {
         (b"{hello", "bad_json"),
         (b" {\"a\":", "bad_json"),
         (b"\r\n", "empty"),
+        ("\u{3000}\u{b}\u{2028}".as_bytes(), "empty"),
+        ("\u{3000}{\"audience\":\"mall:1001\",\"title\":\"a:all:b\"}".as_bytes(), "bad_json"),
     ] {
         assert_eq!(refused(&with_legacy_text(), &raw(value)), code);
     }
