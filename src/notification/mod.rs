@@ -16,9 +16,11 @@ mod position;
 mod render;
 mod sight;
 mod viewer;
+mod why_not;
 
 pub use audience::{Audience, BadAudience, MOST_TERMS, Term};
 pub use catalogue::{Catalogue, CatalogueError, NoAudience};
+pub use data::is_link;
 pub use ids::{AdminNo, MallNo, NotAnId, PartnerNo};
 pub use json::Unreadable;
 pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
@@ -26,3 +28,4 @@ pub use position::{BadPosition, Epoch, Position, Vector};
 pub use render::Prepared;
 pub use sight::Sight;
 pub use viewer::{Lang, Viewer};
+pub use why_not::WhyNot;

@@ -17,6 +17,7 @@ mod model;
 mod origins;
 mod other_clients;
 mod publish;
+mod publish_http;
 mod regressions;
 mod secrets;
 mod settings;
