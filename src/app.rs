@@ -17,10 +17,11 @@ use crate::{
     config::{self, Accounts, Broker},
     deliver::Streams,
     demo,
-    http::{self, Connections, Doors, Recheck},
+    http::{self, Connections, Doors, Publishing, Recheck},
     hub::Hub,
     identity::{ClusterKey, Identity, Tickets},
-    ingest::{Ingest, Refill},
+    ingest::{Decoder, Ingest, Refill},
+    publish::{self, Producer},
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
 };
@@ -131,6 +132,16 @@ async fn start_demo(settings: &mut config::Settings) -> anyhow::Result<Demo> {
     Ok(demo)
 }
 
+/// In the demo its page publishes as well, and a dry run says of each of its people who would see it.
+fn publishing(settings: &config::Settings, producer: Producer) -> Publishing {
+    let decoder = Decoder::new(&settings.ingest, settings.catalogue.clone());
+    if settings.is_demo() {
+        let publishers = settings.publishers.and(demo::publisher());
+        return Publishing::new(producer, decoder, publishers, demo::accounts::viewers());
+    }
+    Publishing::new(producer, decoder, settings.publishers.clone(), Vec::new())
+}
+
 /// All stations, joined.
 struct Server {
     address: SocketAddr,
@@ -140,6 +151,8 @@ struct Server {
     /// Notifications and signals.
     reading: [Ingest; 2],
     stop: CancellationToken,
+    /// Kept to be let go of where that may block.
+    producer: Producer,
     /// The doors' accept loops, and what happens every now and then.
     tasks: JoinSet<()>,
 }
@@ -158,6 +171,7 @@ impl Server {
         let identity = Identity::new(&settings.identity, &metrics)?;
         let recheck = Recheck::new(settings.http.recheck, identity.clone(), metrics.clone());
         let signals = Ingest::signals(&settings.ingest, &metrics, Arc::new(recheck.clone()))?;
+        let producer = Producer::new(&settings.publish(settings.ingest.bootstrap_servers.clone(), publish::SERVING))?;
 
         let (stop, connections, mut tasks) = (CancellationToken::new(), Connections::new(), JoinSet::new());
         let doors = Doors {
@@ -167,6 +181,7 @@ impl Server {
             streams: streams.clone(),
             recheck: recheck.clone(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
+            publishing: publishing(settings, producer.clone()),
             metrics: metrics.clone(),
         };
         let address = public.local_addr().context("the address that is listened on")?;
@@ -187,7 +202,7 @@ impl Server {
         tasks.spawn(recheck.run(streams.clone()));
         tasks.spawn(housekeeping(hub.clone()));
         tasks.spawn(report_readiness(hub, readiness.clone()));
-        Ok(Server { address, streams, readiness, connections, reading: [ingest, signals], stop, tasks })
+        Ok(Server { address, streams, readiness, connections, reading: [ingest, signals], producer, stop, tasks })
     }
 
     /// Says goodbye to everybody over `window`, then closes the doors and stops reading.
@@ -211,6 +226,7 @@ impl Server {
         self.connections.end(LAST_WORDS).await;
         tracing::debug!("doors closed");
         self.tasks.shutdown().await;
+        std::thread::spawn(move || drop(self.producer));
         let _ = tokio::time::timeout_at(until, reading).await;
         tracing::debug!("Kafka closed");
     }

@@ -6,7 +6,7 @@ use allim::{
     app,
     config::{self, Purpose, Settings, cli},
     demo::accounts::Accounts,
-    publish::{command, tail},
+    publish::{AT_A_TERMINAL, command, tail},
     telemetry,
 };
 use anyhow::Context;
@@ -48,7 +48,13 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
             cli::Command::Serve => app::run(settings).await,
             cli::Command::Publish(order) => {
                 let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
-                Ok(command::run(&settings.publish(brokers), &order, &settings.catalogue, &mut io::stdout()).await?)
+                Ok(command::run(
+                    &settings.publish(brokers, AT_A_TERMINAL),
+                    &order,
+                    &settings.catalogue,
+                    &mut io::stdout(),
+                )
+                .await?)
             }
             cli::Command::Tail(order) => {
                 let usual = format!("http://{}", settings.http.listen);

@@ -12,6 +12,7 @@ pub mod cli;
 mod complaint;
 mod given;
 mod parse;
+mod publishers;
 pub mod table;
 
 pub use complaint::{Complaint, Complaints};
@@ -56,6 +57,8 @@ pub struct Settings {
     /// None: kept in the data folder where the broker is embedded, else one of this process alone.
     pub cluster_key: Option<Secret>,
     pub ticket_life: Duration,
+    /// Who may publish over HTTP; in the demo somebody else may as well.
+    pub publishers: identity::Publishers,
     pub database_url: Option<Secret>,
     pub trusted_proxies: Vec<parse::Network>,
     /// What was set, and where.
@@ -147,6 +150,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
     let longest_life = identity::tickets::LONGEST_LIFE.as_secs();
     let ticket_life = r.get("tickets.life_seconds", parse::seconds(1..=longest_life));
+    let publishers = r.get("publishers", publishers::publishers).unwrap_or_default();
     let database_url = r.get("database_url", parse::database_url).map(Secret);
     let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
     Some(Settings {
@@ -162,6 +166,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         catalogue: own_types.unwrap_or_else(Catalogue::builtin),
         cluster_key,
         ticket_life: ticket_life?,
+        publishers,
         database_url,
         trusted_proxies,
         origins: Vec::new(),
@@ -343,13 +348,20 @@ impl fmt::Debug for Settings {
 impl Settings {
     /// For the producer towards these brokers: `ingest`'s where they are real, else the small one's address.
     #[must_use]
-    pub fn publish(&self, bootstrap_servers: String) -> publish::Settings {
+    pub fn publish(&self, bootstrap_servers: String, deadline: Duration) -> publish::Settings {
         publish::Settings {
             bootstrap_servers,
             topic: self.ingest.topic.clone(),
             client_id: self.ingest.client_id.clone(),
             properties: self.ingest.properties.clone(),
+            deadline,
         }
+    }
+
+    /// Broker and accounts are both ours, so nothing of it is real.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        self.broker != Broker::Real && self.accounts == Accounts::Demo
     }
 
     /// What `check-config` prints: that all is well, what each choice comes from, and what runs embedded.

@@ -72,6 +72,7 @@ pub const SETTINGS: &[Setting] = &[
     is("data_dir", "./data", "The folder for what this node keeps: the small broker's log and its address, and the demo's key."),
     in_part("database_url", "none", "`sqlite:PATH` or `postgres://…`: the timeline's store. Checked, and not used yet."),
     secret("cluster_key", "in the demo one kept in the data folder, with real brokers one per process", "32 bytes of text or more, the same on all nodes: it seals tickets, which any node with it can then redeem."),
+    secret("publishers", "nobody; in the demo the key `demo-publisher`", "Who may publish over HTTP, and to which malls: sections `[[publishers]]` with `name`, `key_sha256`, `malls` (numbers, or `*`) and `everyone`; in a variable `name=orders key_sha256=… malls=1001,1002 everyone=on`, with `;` between."),
     means("allowed_origins", "our own", "Other origins whose scripts may read our answers, exact: `https://admin.example.com`."),
     means("trusted_proxies", "none", "Addresses or networks whose `X-Forwarded-For` is believed: `10.0.0.0/8`. Checked, and not used yet."),
     is("token_header", "Authorization", "The header that carries the token to the account service: `Authorization` sends `Bearer …`, any other the bare token."),

@@ -11,6 +11,8 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use crate::notification::{AdminNo, MallNo, PartnerNo, Viewer};
+
 /// Where it answers, below its address.
 pub const PATH: &str = "/auth/me";
 
@@ -80,6 +82,20 @@ pub fn cast() -> Value {
         card
     };
     CAST.iter().map(person).collect()
+}
+
+/// Everybody as the server sees them.
+#[must_use]
+pub fn viewers() -> Vec<Viewer> {
+    let viewer = |person: &Person| {
+        let malls = person.malls.iter().filter_map(|&mall| MallNo::new(mall).ok());
+        let partner = person.partner.and_then(|partner| PartnerNo::new(partner).ok());
+        let mut viewer = Viewer::new(AdminNo::new(person.number).ok()?, malls, partner);
+        viewer.name = person.name.to_owned();
+        viewer.sees_personal = person.sees_personal;
+        Some(viewer)
+    };
+    CAST.iter().filter_map(viewer).collect()
 }
 
 /// A running account service; dropping it leaves it running until the process ends.

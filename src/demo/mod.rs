@@ -8,6 +8,18 @@ use std::path::Path;
 
 pub use address::{Chosen, choose, remember};
 
+use crate::identity::{Malls, Publisher, Token};
+
+/// What the demo's page publishes with; no secret, as everything in the demo.
+const PUBLISHER_KEY: &str = "demo-publisher";
+
+/// Who may publish in the demo besides those of the settings: whatever to whomever.
+#[must_use]
+pub fn publisher() -> Publisher {
+    let key = Token::new(PUBLISHER_KEY).expect("it is made of letters").hash();
+    Publisher { name: "demo".to_owned(), key, malls: Malls::All, everyone: true }
+}
+
 /// Partitions of the demo's topic: enough to see that order holds per mall and not over all.
 const PARTITIONS: i32 = 3;
 

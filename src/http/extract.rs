@@ -26,6 +26,25 @@ pub fn token(parts: &Parts, cookie: &str) -> Result<Token, Problem> {
     Token::new(&text).map_err(|_| Problem::BadToken)
 }
 
+/// The key of a service that publishes: in the header and nowhere else.
+pub fn key(parts: &Parts) -> Result<Token, Problem> {
+    if query(&parts.uri, "token").is_some() || query(&parts.uri, "access_token").is_some() {
+        return Err(Problem::TokenInUrl);
+    }
+    let value = parts.headers.get(header::AUTHORIZATION).ok_or(Problem::NoKey)?;
+    let key = value.to_str().ok().and_then(bearer).ok_or(Problem::BadKey)?;
+    Token::new(key).map_err(|_| Problem::BadKey)
+}
+
+/// Whether only to say what would happen.
+pub fn dry_run(uri: &Uri) -> Result<bool, Problem> {
+    match query(uri, "dryRun").as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::BadDryRun),
+    }
+}
+
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' ')).filter(|token| !token.is_empty())

@@ -9,8 +9,10 @@ mod origin;
 mod pages;
 mod problem;
 mod proof;
+mod publish;
 mod recheck;
 mod tickets;
+mod wrong;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,6 +31,7 @@ use tower_http::{
 
 pub use accept::{Connections, bind, serve};
 pub use management::router as management;
+pub use publish::Publishing;
 pub use recheck::Recheck;
 
 use crate::{
@@ -71,6 +74,7 @@ pub struct Doors {
     pub streams: Streams,
     pub recheck: Recheck,
     pub tickets: Tickets,
+    pub publishing: Publishing,
     pub metrics: Metrics,
 }
 
@@ -79,7 +83,7 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
     let cors = cors(&doors.settings.allowed_origins);
     Router::new()
         .merge(pages::routes())
-        .route("/notifications", get(listen::sse))
+        .route("/notifications", get(listen::sse).post(publish::publish))
         .route("/tickets", post(tickets::issue))
         .merge(management::health(readiness))
         .fallback(|| async { Problem::NotFound })

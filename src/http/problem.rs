@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::identity::Refused;
 
@@ -25,12 +25,42 @@ pub enum Problem {
     HostRequired,
     NotFound,
     MethodNotAllowed,
+    NoKey,
+    BadKey,
+    PageMayNotPublish,
+    MayNotAddress,
+    BadDryRun,
+    NotJson,
+    TooLarge,
+    BodyBroken,
+    BodyTooSlow,
+    Unreadable,
+    Invalid,
+    KafkaUnavailable,
     Overload,
     AccountsUnavailable,
     Internal,
 }
 
+/// A problem and what else there is to say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    pub problem: Problem,
+    members: Map<String, Value>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal { problem, members: Map::new() }
+    }
+}
+
 impl Problem {
+    /// With members of its own beside the usual ones.
+    pub fn with(self, members: impl IntoIterator<Item = (&'static str, Value)>) -> Refusal {
+        Refusal { problem: self, members: members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    }
+
     fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Problem::NoToken => (
@@ -70,6 +100,18 @@ impl Problem {
             Problem::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take this method.")
             }
+            Problem::NoKey
+            | Problem::BadKey
+            | Problem::PageMayNotPublish
+            | Problem::MayNotAddress
+            | Problem::BadDryRun
+            | Problem::NotJson
+            | Problem::TooLarge
+            | Problem::BodyBroken
+            | Problem::BodyTooSlow
+            | Problem::Unreadable
+            | Problem::Invalid
+            | Problem::KafkaUnavailable => self.row_of_publishing(),
             Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
             Problem::AccountsUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -77,6 +119,52 @@ impl Problem {
                 "The account service gives no answer. Come back later with the same token.",
             ),
             Problem::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
+        }
+    }
+}
+
+impl Problem {
+    fn row_of_publishing(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Problem::NoKey => (
+                StatusCode::UNAUTHORIZED,
+                "no_key",
+                "Who publishes has a key: `Authorization: Bearer …`. The server's setting is ALLIM_PUBLISHERS.",
+            ),
+            Problem::PageMayNotPublish => (
+                StatusCode::FORBIDDEN,
+                "origin_refused",
+                "Services publish, and our own pages; pages of other origins do not.",
+            ),
+            Problem::MayNotAddress => {
+                (StatusCode::FORBIDDEN, "may_not_address", "This key may not address everybody whom this is for.")
+            }
+            Problem::BadDryRun => (StatusCode::BAD_REQUEST, "bad_dry_run", "`dryRun` is `true` or `false`."),
+            Problem::NotJson => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "not_json",
+                "Send `Content-Type: application/json`, or `application/cloudevents+json` with a CloudEvent.",
+            ),
+            Problem::TooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "A notification has 256 KB at most, or what is set here.")
+            }
+            Problem::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken", "The body ended before its end."),
+            Problem::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took too long."),
+            Problem::Unreadable => {
+                (StatusCode::BAD_REQUEST, "unreadable", "The body is no JSON object that can be read.")
+            }
+            Problem::Invalid => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "Something is wrong with this notification; `errors` says what.",
+            ),
+            Problem::KafkaUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "kafka_unavailable",
+                "Kafka did not acknowledge it in time. It may have come to lie there all the same: send it again with this `id`, and it is one notification.",
+            ),
+            // What is left says no more of itself than that.
+            _ => (StatusCode::UNAUTHORIZED, "bad_key", "This key may publish nothing here."),
         }
     }
 }
@@ -97,10 +185,19 @@ impl From<Refused> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, code, detail) = self.row();
+        Refusal::from(self).into_response()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, code, detail) = self.problem.row();
         let title = status.canonical_reason().unwrap_or("error");
-        let body =
+        let mut body =
             json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
+        for (name, value) in self.members {
+            body[name] = value;
+        }
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -108,6 +205,10 @@ impl IntoResponse for Problem {
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // Whoever repeats with an id may do so soon.
+            StatusCode::SERVICE_UNAVAILABLE if self.problem == Problem::KafkaUnavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(fastrand::u16(1..=5)));
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(fastrand::u16(10..=60)));

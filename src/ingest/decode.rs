@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::Settings;
 use crate::notification::{
     Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId, PartnerNo,
     Record, Shape, Tenant, Term, Unreadable,
@@ -107,7 +108,7 @@ impl From<NoAudience> for Rejected {
     fn from(why: NoAudience) -> Rejected {
         let reason = match why {
             NoAudience::NoRule | NoAudience::Missing(_) => Reason::NoAudience,
-            NoAudience::Malformed(_) => Reason::BadAudience,
+            NoAudience::NotANumber(_) | NoAudience::Malformed(_) => Reason::BadAudience,
         };
         Rejected::new(reason, why.to_string())
     }
@@ -126,6 +127,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    #[must_use]
+    pub fn new(settings: &Settings, catalogue: Catalogue) -> Decoder {
+        Decoder {
+            catalogue,
+            legacy_text: settings.legacy_text,
+            type_prefix: settings.type_prefix.clone(),
+            max_record_bytes: settings.max_record_bytes,
+        }
+    }
+
     /// What routing needs. Where headers name type, audience and mall, the body is not even looked at.
     pub fn decode(&self, raw: &RawRecord<'_>) -> Result<Notification, Rejected> {
         self.check_size(raw)?;
@@ -272,7 +283,7 @@ impl Decoder {
     }
 
     /// `kr.co.shopby.order.created.v1` → `order.created`.
-    fn short_name(&self, name: Option<&str>) -> Result<Arc<str>, Rejected> {
+    pub fn short_name(&self, name: Option<&str>) -> Result<Arc<str>, Rejected> {
         let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
             return Err(Rejected::new(Reason::NoType, "the event names no `type`"));
         };

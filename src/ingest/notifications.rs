@@ -13,12 +13,7 @@ pub struct Notifications {
 
 impl Notifications {
     pub fn new(settings: &Settings, catalogue: Catalogue, metrics: &Metrics) -> Notifications {
-        let decoder = Decoder {
-            catalogue,
-            legacy_text: settings.legacy_text,
-            type_prefix: settings.type_prefix.clone(),
-            max_record_bytes: settings.max_record_bytes,
-        };
+        let decoder = Decoder::new(settings, catalogue);
         Notifications { decoder, rejections: Rejections::new(metrics.clone()) }
     }
 }

@@ -42,8 +42,9 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// `severitytext` as CloudEvents and people write it.
-    fn from_text(text: &str) -> Option<Severity> {
+    /// `severitytext` as CloudEvents and people write it; an unknown word is nothing.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Severity> {
         Some(match text.to_ascii_lowercase().as_str() {
             "trace" | "debug" | "info" => Severity::Info,
             "notice" => Severity::Notice,
@@ -55,7 +56,8 @@ impl Severity {
     }
 
     /// `severitynumber` on OpenTelemetry's scale.
-    fn from_number(number: u64) -> Option<Severity> {
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Severity> {
         Some(match number {
             1..=9 => Severity::Info,
             10..=12 => Severity::Notice,

@@ -17,9 +17,11 @@ mod render;
 mod replace;
 mod sight;
 mod viewer;
+mod why_not;
 
 pub use audience::{Audience, BadAudience, MOST_TERMS, Term};
 pub use catalogue::{Catalogue, CatalogueError, NoAudience};
+pub use data::is_link;
 pub use ids::{AdminNo, MallNo, NotAnId, PartnerNo};
 pub use json::Unreadable;
 pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
@@ -28,3 +30,4 @@ pub use render::Prepared;
 pub use replace::{State, Verdict};
 pub use sight::Sight;
 pub use viewer::{Lang, Viewer};
+pub use why_not::WhyNot;

@@ -21,7 +21,14 @@ pub struct Settings {
     pub client_id: String,
     /// For librdkafka, over our own choices.
     pub properties: Vec<(String, String)>,
+    /// What is not acknowledged by then is a failure: the caller may try again, with the same id.
+    pub deadline: Duration,
 }
+
+/// The deadline where somebody waits at a terminal.
+pub const AT_A_TERMINAL: Duration = Duration::from_secs(5);
+/// The deadline of whoever serves others.
+pub const SERVING: Duration = Duration::from_secs(2);
 
 /// Where a record came to lie: from here on it is not lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

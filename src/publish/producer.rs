@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -12,13 +13,13 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
-use tokio::task;
+use tokio::{task, time::timeout};
 
 use super::{Failed, Outgoing, Published, Settings};
 use crate::telemetry::log;
 
-/// What is not acknowledged by then is a failure: the caller may try again, with the same id.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// For a question that somebody asks at a terminal.
+const QUESTION: Duration = Duration::from_secs(5);
 
 /// librdkafka's lines go the way of all lines.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ impl ClientContext for Lines {
 /// A handle; clones share the connections and the queue.
 #[derive(Clone)]
 pub struct Producer {
-    inner: FutureProducer<Lines>,
+    inner: Arc<Mutex<FutureProducer<Lines>>>,
     settings: Settings,
 }
 
@@ -47,38 +48,63 @@ impl fmt::Debug for Producer {
     }
 }
 
+fn connect(settings: &Settings) -> Result<FutureProducer<Lines>, Failed> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", &settings.client_id)
+        // Acknowledged means on every replica in sync, once and in order, also after a repeat.
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("message.timeout.ms", settings.deadline.as_millis().to_string())
+        // A person waits; a batch does not.
+        .set("linger.ms", "0")
+        // A key goes where every Java producer sends it, so that a mall stays in one partition.
+        .set("partitioner", "murmur2_random")
+        // A typing error must not make a topic.
+        .set("allow.auto.create.topics", "false")
+        .set("queue.buffering.max.kbytes", "16384")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("socket.keepalive.enable", "true");
+    for (key, value) in &settings.properties {
+        config.set(key, value);
+    }
+    config.create_with_context(Lines).map_err(|error| Failed::Settings(error.to_string()))
+}
+
 impl Producer {
     /// Connects in the background; [`Producer::check`] says whether somebody is there.
     pub fn new(settings: &Settings) -> Result<Producer, Failed> {
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", &settings.bootstrap_servers)
-            .set("client.id", &settings.client_id)
-            // Acknowledged means on every replica in sync, once and in order, also after a repeat.
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("message.timeout.ms", DEADLINE.as_millis().to_string())
-            // A person waits; a batch does not.
-            .set("linger.ms", "0")
-            // A key goes where every Java producer sends it, so that a mall stays in one partition.
-            .set("partitioner", "murmur2_random")
-            // A typing error must not make a topic.
-            .set("allow.auto.create.topics", "false")
-            .set("queue.buffering.max.kbytes", "16384")
-            .set("reconnect.backoff.max.ms", "2000")
-            .set("socket.keepalive.enable", "true");
-        for (key, value) in &settings.properties {
-            config.set(key, value);
+        let inner = connect(settings)?;
+        Ok(Producer { inner: Arc::new(Mutex::new(inner)), settings: settings.clone() })
+    }
+
+    fn inner(&self) -> FutureProducer<Lines> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A producer that can keep its promise of order no longer (its topic was created anew, say) never sends again by
+    /// itself; the next record goes with another one.
+    fn replace_if_broken(&self, broken: FutureProducer<Lines>) {
+        if broken.client().fatal_error().is_none() {
+            return;
         }
-        let inner = config.create_with_context(Lines).map_err(|error| Failed::Settings(error.to_string()))?;
-        Ok(Producer { inner, settings: settings.clone() })
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.client().fatal_error().is_some()
+            && let Ok(fresh) = connect(&self.settings)
+        {
+            tracing::warn!("the producer was broken for good and is replaced");
+            let old = std::mem::replace(&mut *inner, fresh);
+            // Letting go of the last handle blocks.
+            task::spawn_blocking(move || drop((old, broken)));
+        }
     }
 
     /// Whether a broker answers and has the topic.
     pub async fn check(&self) -> Result<(), Failed> {
-        let (inner, topic) = (self.inner.clone(), self.settings.topic.clone());
+        let (inner, topic) = (self.inner(), self.settings.topic.clone());
         // The call blocks.
-        let asked = task::spawn_blocking(move || inner.client().fetch_metadata(Some(&topic), DEADLINE)).await;
+        let asked = task::spawn_blocking(move || inner.client().fetch_metadata(Some(&topic), QUESTION)).await;
         let servers = &self.settings.bootstrap_servers;
         let metadata = match asked {
             Ok(Ok(metadata)) => metadata,
@@ -88,7 +114,7 @@ impl Producer {
         if there { Ok(()) } else { Err(Failed::NoTopic(self.settings.topic.clone(), servers.clone())) }
     }
 
-    /// Returns when every replica in sync has it, or when it is known that it may not come to be.
+    /// Returns when every replica in sync has it, or when it is not known within the deadline whether it came to be.
     pub async fn send(&self, record: &Outgoing) -> Result<Published, Failed> {
         let headers = record
             .headers
@@ -99,11 +125,17 @@ impl Producer {
             message = message.key(key);
         }
         let began = Instant::now();
-        match self.inner.send(message, DEADLINE).await {
-            Ok(delivery) => {
+        let (inner, deadline) = (self.inner(), self.settings.deadline);
+        // librdkafka looks at its deadlines once a second only.
+        match timeout(deadline, inner.send(message, deadline)).await {
+            Ok(Ok(delivery)) => {
                 Ok(Published { partition: delivery.partition, offset: delivery.offset, took: began.elapsed() })
             }
-            Err((error, _)) => Err(self.failed(&error)),
+            Ok(Err((error, _))) => {
+                self.replace_if_broken(inner);
+                Err(self.failed(&error))
+            }
+            Err(_elapsed) => Err(Failed::NoBroker(self.settings.bootstrap_servers.clone())),
         }
     }
 
@@ -131,7 +163,13 @@ mod tests {
     use super::*;
 
     fn settings(bootstrap_servers: String) -> Settings {
-        Settings { bootstrap_servers, topic: "T".into(), client_id: "test".into(), properties: Vec::new() }
+        Settings {
+            bootstrap_servers,
+            topic: "T".into(),
+            client_id: "test".into(),
+            properties: Vec::new(),
+            deadline: QUESTION,
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

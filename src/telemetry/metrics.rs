@@ -89,6 +89,7 @@ pub struct Metrics {
     pub lookups: Counters,
     pub lookup_seconds: Histogram,
     pub tickets: Counters,
+    pub published: Counters,
     pub connections: Gauge,
     pub connections_refused: Counters,
     registry: Arc<Registry>,
@@ -185,6 +186,12 @@ impl Metrics {
                 "outcome",
                 "Tickets given out, redeemed, and refused with the reason why.",
                 &["issued", "redeemed", "unreadable", "late", "ahead", "used", "other_page", "other_operator", "full"],
+            ),
+            published: r.counters(
+                "published",
+                "outcome",
+                "Requests to publish over HTTP, by what became of them.",
+                &["accepted", "dry_run", "invalid", "unauthorized", "forbidden", "too_large", "unavailable"],
             ),
             connections: r.gauge("connections", "Open TCP connections on the public port."),
             connections_refused: r.counters(

@@ -18,6 +18,7 @@ mod origins;
 mod other_clients;
 mod pages;
 mod publish;
+mod publish_http;
 mod regressions;
 mod secrets;
 mod settings;

@@ -17,8 +17,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     ("deliver", &["notification", "hub", "telemetry", "shutdown"]),
-    ("http", &["notification", "identity", "deliver", "hub", "telemetry", "publish", "shutdown"]),
-    ("demo", &["notification", "telemetry", "publish"]),
+    // `ingest` for its decoder: what the door of publishing accepts is what every reader understands.
+    ("http", &["notification", "identity", "ingest", "deliver", "hub", "telemetry", "publish", "shutdown"]),
+    ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
     ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry"]),
     ("main", &["app", "config", "publish", "demo", "telemetry"]),

@@ -163,8 +163,21 @@ impl Catalogue {
         fields: &Map<String, Value>,
     ) -> Result<Audience, NoAudience> {
         let entry = self.entry(type_name);
-        let lines = entry.lines.as_ref().map(|lines| lines.of(fields)).unwrap_or_default();
-        rule::audience(&entry.audience, &rule::Subject { mall, fields, lines })
+        rule::audience(&entry.audience, &entry.subject(mall, fields))
+    }
+
+    /// All that keeps it from having one, for whoever has to mend it.
+    #[must_use]
+    pub fn complaints(&self, type_name: &str, mall: Option<MallNo>, fields: &Map<String, Value>) -> Vec<NoAudience> {
+        let entry = self.entry(type_name);
+        rule::complaints(&entry.audience, &entry.subject(mall, fields))
+    }
+}
+
+impl Entry {
+    fn subject<'e>(&self, mall: Option<MallNo>, fields: &'e Map<String, Value>) -> rule::Subject<'e> {
+        let lines = self.lines.as_ref().map(|lines| lines.of(fields)).unwrap_or_default();
+        rule::Subject { mall, fields, lines }
     }
 }
 

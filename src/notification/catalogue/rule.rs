@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::When;
-use crate::notification::{Audience, BadAudience, MallNo, PartnerNo, Term, fields};
+use crate::notification::{Audience, BadAudience, MallNo, NotAnId, PartnerNo, Term, fields};
 
 /// The mall of the notification, wherever it was named.
 const MALL: &str = "mallNo";
@@ -17,6 +17,8 @@ pub enum NoAudience {
     NoRule,
     #[error("the event names no audience, and the rule of its type needs `{0}`, which is missing")]
     Missing(String),
+    #[error("the event names no audience, and the rule of its type needs `{0}` to be {NotAnId}")]
+    NotANumber(String),
     #[error("the audience is malformed: {0}")]
     Malformed(#[from] BadAudience),
 }
@@ -90,7 +92,7 @@ impl Subject<'_> {
         };
         let mut numbers: Vec<u64> = Vec::new();
         for value in values {
-            let number = number(value).map_err(|error| NoAudience::Malformed(error.into()))?;
+            let number = number(value).map_err(|NotAnId| NoAudience::NotANumber(place.to_owned()))?;
             if !numbers.contains(&number) {
                 numbers.push(number);
             }
@@ -100,8 +102,8 @@ impl Subject<'_> {
 }
 
 /// Every id has the same range, so any of the id types reads it.
-fn number(value: &Value) -> Result<u64, crate::notification::NotAnId> {
-    serde_json::from_value::<PartnerNo>(value.clone()).map(PartnerNo::get).map_err(|_| crate::notification::NotAnId)
+fn number(value: &Value) -> Result<u64, NotAnId> {
+    serde_json::from_value::<PartnerNo>(value.clone()).map(PartnerNo::get).map_err(|_| NotAnId)
 }
 
 /// The audience that the rules of a type give an event.
@@ -116,6 +118,12 @@ pub fn audience(rules: &[Rule], event: &Subject<'_>) -> Result<Audience, NoAudie
         terms.extend(rule.terms(event)?);
     }
     Ok(Audience::new(terms)?)
+}
+
+/// All that keeps the rules of a type from giving an event an audience; nothing where they do.
+pub fn complaints(rules: &[Rule], event: &Subject<'_>) -> Vec<NoAudience> {
+    let each: Vec<NoAudience> = rules.iter().filter_map(|rule| rule.terms(event).err()).collect();
+    if each.is_empty() { audience(rules, event).err().into_iter().collect() } else { each }
 }
 
 /// A text with `{places}`.

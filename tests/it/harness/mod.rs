@@ -8,6 +8,7 @@ pub mod checker;
 pub mod crowd;
 pub mod kafka;
 pub mod listener;
+pub mod posts;
 pub mod program;
 pub mod publisher;
 pub mod secrets;
@@ -21,6 +22,7 @@ pub use accounts::Accounts;
 pub use checker::Story;
 pub use kafka::Kafka;
 pub use listener::{Listener, Wanderer};
+pub use posts::Service;
 pub use publisher::{Publisher, Sent};
 pub use server::Server;
 

@@ -42,14 +42,25 @@ impl Stream {
         Stream::on(TcpStream::connect(address).await?, request).await
     }
 
+    /// The same, also with what is no text.
+    pub async fn bytes(address: SocketAddr, request: &[u8]) -> io::Result<Stream> {
+        Stream::send(TcpStream::connect(address).await?, request).await
+    }
+
     /// The next request on the same connection, once the answer is read to its end.
     pub async fn again(self, request: &str) -> io::Result<Stream> {
         Stream::on(self.socket, request).await
     }
 
-    async fn on(mut socket: TcpStream, request: &str) -> io::Result<Stream> {
-        secrets::request(request);
-        socket.write_all(request.as_bytes()).await?;
+    async fn on(socket: TcpStream, request: &str) -> io::Result<Stream> {
+        Stream::send(socket, request.as_bytes()).await
+    }
+
+    async fn send(mut socket: TcpStream, request: &[u8]) -> io::Result<Stream> {
+        let head = request.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(request.len());
+        secrets::request(&String::from_utf8_lossy(&request[..head]));
+        // Who is refused before the end of the body may find the door shut, and the answer there all the same.
+        let _ = socket.write_all(request).await;
         let mut raw = Vec::new();
         let end = loop {
             if let Some(end) = raw.windows(4).position(|w| w == b"\r\n\r\n") {

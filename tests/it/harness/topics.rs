@@ -73,6 +73,17 @@ pub async fn answers(place: Place, partitions: i32) {
     asking.await.expect("the brokers answer");
 }
 
+/// How many records were ever appended: the ends of all partitions together.
+pub async fn appended(place: Place, partitions: i32) -> i64 {
+    let asking = tokio::task::spawn_blocking(move || {
+        let client: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", place.to_string()).create().expect("a client");
+        let end = |partition| client.fetch_watermarks(place.topic, partition, PATIENCE).expect("its ends").1;
+        (0..partitions).map(end).sum()
+    });
+    asking.await.expect("it is asked")
+}
+
 /// How one partition is kept.
 pub struct Replicas {
     /// The broker that leads; below 1: none.

@@ -1,0 +1,276 @@
+//! `POST /notifications`: one notification from a service that has a key, and where it came to lie in Kafka.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use super::{
+    Doors, extract,
+    origin::Page,
+    problem::{Problem, Refusal},
+    wrong::{self, Wrong},
+};
+use crate::{
+    identity::{NotAllowed, Publisher, Publishers},
+    ingest::{Decoder, RawRecord},
+    notification::{Coordinates, Epoch, Notification, Shape, Term, Viewer, json::read_object},
+    publish::{Failed, Outgoing, Producer, event::fresh_id},
+};
+
+/// Requests that are being read and sent at once: each holds a body of some hundred KB at most.
+const AT_ONCE: usize = 256;
+/// How long one waits for its turn; then it is overload.
+const TURN: Duration = Duration::from_secs(2);
+/// The whole of a body.
+const BODY: Duration = Duration::from_secs(10);
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const STRUCTURED: &str = "application/cloudevents+json";
+
+/// What publishing needs. A cheap clone.
+#[derive(Clone)]
+pub struct Publishing {
+    producer: Producer,
+    decoder: Arc<Decoder>,
+    publishers: Publishers,
+    /// Whom a dry run asks about one by one: the people of the demo, and nobody else.
+    cast: Arc<[Viewer]>,
+    turns: Arc<Semaphore>,
+}
+
+impl Publishing {
+    pub fn new(producer: Producer, decoder: Decoder, publishers: Publishers, cast: Vec<Viewer>) -> Publishing {
+        let (decoder, turns) = (Arc::new(decoder), Arc::new(Semaphore::new(AT_ONCE)));
+        Publishing { producer, decoder, publishers, cast: cast.into(), turns }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        match timeout(TURN, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Problem::Overload),
+        }
+    }
+}
+
+/// A notification that is fit to be sent.
+struct Ready {
+    /// What its producer has to send again to mean this very event.
+    event_id: String,
+    notification: Notification,
+    record: Outgoing,
+}
+
+/// Answers, and counts how it went.
+pub async fn publish(State(doors): State<Doors>, request: Request) -> Response {
+    let answer = answer(&doors, request).await;
+    let outcome = match &answer {
+        Ok(response) if response.status() == StatusCode::ACCEPTED => "accepted",
+        Ok(_) => "dry_run",
+        Err(refusal) => match refusal.problem {
+            Problem::NoKey | Problem::BadKey | Problem::TokenInUrl => "unauthorized",
+            Problem::MayNotAddress | Problem::PageMayNotPublish => "forbidden",
+            Problem::TooLarge => "too_large",
+            Problem::KafkaUnavailable | Problem::Overload => "unavailable",
+            _ => "invalid",
+        },
+    };
+    doors.metrics.published.with(outcome).inc();
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer(doors: &Doors, request: Request) -> Result<Response, Refusal> {
+    let publishing = &doors.publishing;
+    let (parts, body) = request.into_parts();
+    // Pages of other origins have no business here, also not those that may listen.
+    Page::of(&parts.headers, &[]).map_err(|_| Problem::PageMayNotPublish)?;
+    let key = extract::key(&parts)?;
+    let publisher = publishing.publishers.whose(&key).ok_or(Problem::BadKey)?;
+    let dry_run = extract::dry_run(&parts.uri)?;
+    let shape = shape(&parts.headers)?;
+    let _turn = publishing.turn().await?;
+    let body = read(&parts.headers, body, publishing.decoder.max_record_bytes).await?;
+    let ready = ready(&body, shape, &parts, publisher, publishing)?;
+    allowed(&ready.notification, publisher)?;
+    if dry_run {
+        return Ok(Json(who(&ready.notification, &publishing.cast)).into_response());
+    }
+    match publishing.producer.send(&ready.record).await {
+        Ok(published) => {
+            let coordinates = json!({
+                "id": ready.notification.id,
+                "eventId": ready.event_id,
+                "partition": published.partition,
+                "offset": published.offset,
+            });
+            Ok((StatusCode::ACCEPTED, Json(coordinates)).into_response())
+        }
+        Err(Failed::TooLarge) => Err(Problem::TooLarge.into()),
+        Err(failed) => {
+            tracing::debug!(%failed, publisher = publisher.name, "a notification was not acknowledged");
+            Err(Problem::KafkaUnavailable.with([("id", ready.event_id.into())]))
+        }
+    }
+}
+
+/// By what the request says of its body. A plain one may still turn out to be a CloudEvent.
+fn shape(headers: &HeaderMap) -> Result<Shape, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).map_or(Ok("application/json"), HeaderValue::to_str);
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Ok(Shape::Plain),
+        STRUCTURED => Ok(Shape::Structured),
+        _ => Err(Problem::NotJson),
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(Problem::TooLarge);
+    }
+    match timeout(BODY, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) => Err(Problem::BodyBroken),
+        Err(_elapsed) => Err(Problem::BodyTooSlow),
+    }
+}
+
+/// Everything that is wrong with it at once; else what goes to Kafka, understood by the decoder of every reader.
+fn ready(
+    body: &[u8],
+    shape: Shape,
+    parts: &Parts,
+    publisher: &Publisher,
+    publishing: &Publishing,
+) -> Result<Ready, Refusal> {
+    let unreadable = |why: crate::notification::Unreadable| vec![Wrong::new("", why.code(), why.to_string())];
+    let mut object = read_object(body).map_err(|why| invalid(Problem::Unreadable, &unreadable(why)))?;
+    let structured = shape == Shape::Structured || object.contains_key("specversion");
+    let shape = if structured { Shape::Structured } else { Shape::Plain };
+    let named = name(&mut object, &parts.headers, publisher, shape);
+    let mut wrong = wrong::all(&object, shape, &publishing.decoder);
+    let event_id = named.unwrap_or_else(|complaint| {
+        wrong.push(complaint);
+        String::new()
+    });
+    if !wrong.is_empty() {
+        return Err(invalid(Problem::Invalid, &wrong));
+    }
+    let content_type = if structured { STRUCTURED } else { "application/json" };
+    let value = Value::Object(object).to_string().into_bytes();
+    let coordinates = Coordinates { epoch: Epoch(0), partition: 0, offset: 0 };
+    let headers = vec![("content-type", Some(content_type.as_bytes()))];
+    // The place is not known yet and means nothing: the identity comes of the id.
+    let raw = RawRecord { coordinates, timestamp: Timestamp::now(), key: None, headers, value: Some(&value) };
+    let notification = publishing.decoder.decode(&raw).map_err(|rejected| match rejected.reason.as_str() {
+        "too_big" => Problem::TooLarge.into(),
+        code => invalid(Problem::Invalid, &[Wrong::new("", code, rejected.detail)]),
+    })?;
+    let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+    let record = Outgoing { key: key_of(&notification), headers, value };
+    Ok(Ready { event_id, notification, record })
+}
+
+/// Sees to it that the event has an id, so that the same request again is the same notification, and a source, so that
+/// two publishers with the same ids do not meet.
+fn name(
+    object: &mut Map<String, Value>,
+    headers: &HeaderMap,
+    publisher: &Publisher,
+    shape: Shape,
+) -> Result<String, Wrong> {
+    let idempotency_key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
+        None => None,
+        Some(Ok(key)) if !key.trim().is_empty() => Some(key.trim().to_owned()),
+        Some(_) => return Err(Wrong::new("/id", "bad_id", "the header Idempotency-Key is no text of ASCII")),
+    };
+    let own = match object.get("id") {
+        Some(Value::String(id)) if !id.trim().is_empty() => Some(id.clone()),
+        Some(Value::Number(id)) => Some(id.to_string()),
+        _ => None,
+    };
+    if shape == Shape::Plain && object.get("source").is_none_or(|source| source.as_str() == Some("")) {
+        object.insert("source".to_owned(), format!("/publishers/{}", publisher.name).into());
+    }
+    match (own, idempotency_key) {
+        (Some(own), Some(key)) if own != key => {
+            Err(Wrong::new("/id", "differs", "the header Idempotency-Key says something else"))
+        }
+        (Some(own), _) => Ok(own),
+        (None, Some(key)) => {
+            object.insert("id".to_owned(), key.as_str().into());
+            Ok(key)
+        }
+        // A CloudEvent without an id is none, and is complained about. What stands there in vain is as well.
+        (None, None) if shape == Shape::Structured => Ok(String::new()),
+        (None, None) if object.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) => Ok(String::new()),
+        (None, None) => {
+            let id = fresh_id();
+            object.insert("id".to_owned(), id.as_str().into());
+            Ok(id)
+        }
+    }
+}
+
+/// The mall's, so that a mall's notifications keep their order, also for what goes to its partners.
+fn key_of(notification: &Notification) -> Option<String> {
+    let terms = notification.audience.terms();
+    let mall = notification.mall.or_else(|| terms.iter().find_map(Term::mall));
+    mall.map(|mall| format!("mall:{mall}")).or_else(|| match terms.first()? {
+        Term::Everyone => None,
+        term => Some(term.to_string()),
+    })
+}
+
+fn invalid(problem: Problem, wrong: &[Wrong]) -> Refusal {
+    problem.with([("errors", wrong.iter().map(Wrong::json).collect())])
+}
+
+fn allowed(notification: &Notification, publisher: &Publisher) -> Result<(), Refusal> {
+    let not = publisher.may_not(&notification.audience, notification.mall);
+    if not.is_empty() {
+        return Ok(());
+    }
+    let wrong: Vec<Wrong> = not
+        .into_iter()
+        .map(|not| match not {
+            NotAllowed::Mall(mall) => {
+                Wrong::new("/mallNo", "not_allowed", format!("this key may publish nothing about mall {mall}"))
+            }
+            NotAllowed::Term(term) => {
+                Wrong::new("/audience", "not_allowed", format!("this key may not address {term}"))
+            }
+        })
+        .collect();
+    Err(invalid(Problem::MayNotAddress, &wrong))
+}
+
+/// Who would get it: the terms, and in the demo each of its people.
+fn who(notification: &Notification, cast: &[Viewer]) -> Value {
+    let terms: Vec<String> = notification.audience.terms().iter().map(Term::to_string).collect();
+    let mut answer = json!({ "id": notification.id, "audience": terms });
+    if !cast.is_empty() {
+        let viewer = |viewer: &Viewer| match notification.audience.why_not(viewer, notification.mall) {
+            None => json!({ "adminNo": viewer.admin, "name": viewer.name, "sees": true }),
+            Some(why) => {
+                json!({ "adminNo": viewer.admin, "name": viewer.name, "sees": false, "reason": why.code() })
+            }
+        };
+        answer["viewers"] = cast.iter().map(viewer).collect();
+    }
+    answer
+}

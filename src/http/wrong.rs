@@ -1,0 +1,250 @@
+//! What is wrong with a notification that somebody wants to publish: every field at once, each by its JSON pointer.
+//!
+//! The reader's own decoder has the last word; this says the same earlier and field by field.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    ingest::Decoder,
+    notification::{
+        Audience, MallNo, NoAudience, NotAnId, Record, Shape, dates,
+        event::{Event, Severity},
+        is_link,
+    },
+};
+
+/// One thing that is wrong. The words never repeat a value: it may be a customer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// RFC 6901; the whole body is the empty text.
+    pub pointer: String,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl Wrong {
+    pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Wrong {
+        Wrong { pointer: pointer.into(), code, detail: detail.into() }
+    }
+
+    pub fn json(&self) -> Value {
+        json!({ "pointer": self.pointer, "code": self.code, "detail": self.detail })
+    }
+}
+
+/// What a member has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A short text; of an id also a whole number.
+    Name,
+    Text,
+    Audience,
+    Number,
+    Link,
+    Date,
+    Severity,
+    SeverityNumber,
+    Object,
+    Version,
+    Json,
+    Absent,
+}
+
+/// The members of the envelope, in either form. What is not here is a field of the event.
+const MEMBERS: &[(&str, Kind)] = &[
+    ("type", Kind::Name),
+    ("id", Kind::Name),
+    ("source", Kind::Name),
+    ("audience", Kind::Audience),
+    ("mallNo", Kind::Number),
+    ("mallno", Kind::Number),
+    ("mallName", Kind::Text),
+    ("mallname", Kind::Text),
+    ("partnerNo", Kind::Number),
+    ("partnerno", Kind::Number),
+    ("title", Kind::Text),
+    ("body", Kind::Text),
+    ("link", Kind::Link),
+    ("time", Kind::Date),
+    ("occurredAt", Kind::Date),
+    ("expirytime", Kind::Date),
+    ("expiresAt", Kind::Date),
+    ("correlationId", Kind::Name),
+    ("correlationid", Kind::Name),
+    ("severity", Kind::Severity),
+    ("severitytext", Kind::Severity),
+    ("severitynumber", Kind::SeverityNumber),
+    ("data", Kind::Object),
+];
+/// Those that only a CloudEvent has.
+const CLOUD_EVENT: &[(&str, Kind)] =
+    &[("specversion", Kind::Version), ("datacontenttype", Kind::Json), ("data_base64", Kind::Absent)];
+/// Fields of the event that mean the same for every type.
+const FIELDS: &[(&str, Kind)] = &[("mallNo", Kind::Number), ("partnerNo", Kind::Number), ("link", Kind::Link)];
+/// As the decoder has it.
+const LONGEST_NAME: usize = 512;
+
+/// Everything that is wrong with it.
+pub fn all(object: &Map<String, Value>, shape: Shape, decoder: &Decoder) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    let structured = shape == Shape::Structured;
+    for (name, kind) in MEMBERS.iter().chain(if structured { CLOUD_EVENT } else { &[] }) {
+        look_at(object, "", name, *kind, &mut wrong);
+    }
+    let required: &[&str] = if structured { &["type", "id", "source", "specversion"] } else { &["type"] };
+    for name in required.iter().filter(|name| is_absent(object.get(**name))) {
+        wrong.push(Wrong::new(format!("/{name}"), "required", format!("`{name}` is missing")));
+    }
+    if let Some(Value::Object(data)) = object.get("data") {
+        FIELDS.iter().for_each(|(name, kind)| look_at(data, "/data", name, *kind, &mut wrong));
+    }
+    if let Some(Value::String(name)) = object.get("type").filter(|_| !wrong.iter().any(|one| one.pointer == "/type")) {
+        match decoder.short_name(Some(name)) {
+            Ok(short) if is_absent_audience(object) => for_nobody(object, shape, &short, decoder, &mut wrong),
+            Ok(_) => {}
+            Err(rejected) => wrong.push(Wrong::new("/type", rejected.reason.as_str(), rejected.detail)),
+        }
+    }
+    wrong
+}
+
+/// An empty audience is malformed; only one that is not there leaves it to the rule.
+fn is_absent_audience(object: &Map<String, Value>) -> bool {
+    matches!(object.get("audience"), None | Some(Value::Null))
+}
+
+fn is_absent(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null) => true,
+        Some(Value::String(text)) => text.trim().is_empty(),
+        Some(_) => false,
+    }
+}
+
+fn look_at(object: &Map<String, Value>, base: &str, name: &str, kind: Kind, wrong: &mut Vec<Wrong>) {
+    let Some(value) = object.get(name).filter(|value| !value.is_null()) else { return };
+    if let Err((code, detail)) = judge(value, kind) {
+        wrong.push(Wrong::new(format!("{base}/{name}"), code, detail));
+    }
+}
+
+type Judged = Result<(), (&'static str, String)>;
+
+fn judge(value: &Value, kind: Kind) -> Judged {
+    let text = || value.as_str().ok_or_else(|| ("wrong_type", "a text is wanted".to_owned()));
+    let good = |is: bool, code: &'static str, wanted: &str| if is { Ok(()) } else { Err((code, wanted.to_owned())) };
+    // Blank is absent, except where that would be a guess.
+    let blank = value.as_str().is_some_and(|text| text.trim().is_empty());
+    match kind {
+        Kind::Name if value.as_u64().is_some() => Ok(()),
+        Kind::Name => {
+            let text = text()?;
+            good(text.len() <= LONGEST_NAME, "too_long", &format!("at most {LONGEST_NAME} bytes are wanted"))?;
+            good(!text.contains(char::is_control), "control_character", "no control character is wanted")
+        }
+        Kind::Text => text().map(|_| ()),
+        Kind::Audience => match text()?.parse::<Audience>() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(("bad_audience", error.to_string())),
+        },
+        Kind::Number if blank => Ok(()),
+        Kind::Number => {
+            let number = serde_json::from_value::<MallNo>(value.clone());
+            good(number.is_ok(), "bad_number", &format!("{NotAnId} is wanted"))
+        }
+        Kind::Link if blank => Ok(()),
+        Kind::Link => {
+            let wanted = "an address that begins with https://, http:// or one / is wanted, without blanks";
+            good(is_link(text()?), "bad_link", wanted)
+        }
+        Kind::Date if blank => Ok(()),
+        Kind::Date => {
+            let wanted = "a date such as 2026-11-20T14:05:33+09:00 is wanted; without zone it is Korean time";
+            good(dates::read(text()?).is_some(), "bad_date", wanted)
+        }
+        Kind::Severity if blank => Ok(()),
+        Kind::Severity => {
+            let wanted = "info, notice, warning, error or critical is wanted";
+            good(Severity::from_text(text()?).is_some(), "unknown_value", wanted)
+        }
+        Kind::SeverityNumber => {
+            let known = value.as_u64().and_then(Severity::from_number);
+            good(known.is_some(), "bad_number", "a number from 1 to 24 is wanted")
+        }
+        Kind::Object => good(value.is_object(), "wrong_type", "an object is wanted"),
+        Kind::Version => good(text()? == "1.0", "unknown_value", "1.0 is wanted"),
+        Kind::Json => {
+            let essence = text()?.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let json = essence.ends_with("/json") || essence.ends_with("+json");
+            good(json, "unknown_value", "a content type of JSON is wanted")
+        }
+        Kind::Absent => Err(("not_read", "the data have to be JSON, in `data`".to_owned())),
+    }
+}
+
+/// Names nobody itself, and the rule of its type cannot tell whom.
+fn for_nobody(object: &Map<String, Value>, shape: Shape, short: &str, decoder: &Decoder, wrong: &mut Vec<Wrong>) {
+    let record = Record { shape, key: None, headers: Box::default(), value: bytes::Bytes::new() };
+    // What cannot be read so has been complained about.
+    let Ok(event) = Event::of_object(object.clone(), &record) else { return };
+    let mall = match (&event.envelope.mall, event.fields.get("mallNo")) {
+        (Some(text), _) => text.parse().ok(),
+        (None, Some(value)) => serde_json::from_value(value.clone()).ok(),
+        (None, None) => None,
+    };
+    for complaint in decoder.catalogue.complaints(short, mall, &event.fields) {
+        let detail = complaint.to_string();
+        let (pointers, code) = match complaint {
+            NoAudience::NoRule => (vec!["/audience".to_owned()], "required"),
+            NoAudience::Missing(place) => (vec![pointer(object, shape, &place)], "required"),
+            NoAudience::NotANumber(place) => (numbers(object, shape, &place), "bad_number"),
+            NoAudience::Malformed(_) => (vec!["/audience".to_owned()], "bad_audience"),
+        };
+        for pointer in pointers {
+            if !wrong.iter().any(|one| one.pointer == pointer) {
+                wrong.push(Wrong::new(pointer, code, detail.clone()));
+            }
+        }
+    }
+}
+
+/// Where a field of a rule stands, or should.
+fn pointer(object: &Map<String, Value>, shape: Shape, place: &str) -> String {
+    let first = place.split('.').next().unwrap_or_default();
+    let data = object.get("data").and_then(Value::as_object);
+    let beside = shape == Shape::Plain
+        && (data.is_none_or(|data| !data.contains_key(first) && object.contains_key(first)) || first == "mallNo");
+    format!("{}/{}", if beside { "" } else { "/data" }, place.replace('.', "/"))
+}
+
+/// Of a field of lines each one that is no number.
+fn numbers(object: &Map<String, Value>, shape: Shape, place: &str) -> Vec<String> {
+    let Some((_, field)) = place.split_once("[].") else { return vec![pointer(object, shape, place)] };
+    let mut found = Vec::new();
+    for (name, value) in object {
+        let inner = format!("/{name}");
+        walk(value, &inner, field, &mut found);
+    }
+    found
+}
+
+fn walk(value: &Value, at: &str, field: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let inner = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                let bad =
+                    *name == field && !value.is_null() && serde_json::from_value::<MallNo>(value.clone()).is_err();
+                if bad {
+                    found.push(inner);
+                } else {
+                    walk(value, &inner, field, found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| walk(item, &format!("{at}/{n}"), field, found));
+        }
+        _ => {}
+    }
+}

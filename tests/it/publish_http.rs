@@ -1,0 +1,483 @@
+//! Publishing over HTTP: what is taken lies in Kafka, what is wrong is named field by field, who may not leaves no trace.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use crate::harness::{
+    Accounts, Kafka, Listener, Server, Service,
+    accounts::token,
+    posts::{post, refused},
+    topics, until,
+};
+
+const ALL: &str = "key-of-a-service-for-all-malls";
+const SOME: &str = "key-of-a-service-for-two-malls";
+
+/// As an operator writes it into the settings.
+fn publishers() -> String {
+    let hash = |key: &str| Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("name=all key_sha256={} malls=* everyone=on; name=some malls=7,1001 key_sha256={}", hash(ALL), hash(SOME))
+}
+
+async fn stage(kafka: &Kafka) -> (Accounts, Server) {
+    let accounts = Accounts::start().await;
+    let publishers = publishers();
+    let server = Server::start(kafka, &accounts, &[("ALLIM_PUBLISHERS", &publishers)]).await;
+    (accounts, server)
+}
+
+fn notice(title: &str) -> Value {
+    json!({"type": "test.happened", "audience": "mall:7", "mallNo": 7, "title": title})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_is_heard_under_the_id_that_was_told() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let service = Service::new(server.address, ALL);
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, true), None).await;
+    listener.live().await;
+
+    let plain = json!({"type": "order.created", "mallNo": 7, "orderNo": "1", "correlationId": "c",
+                       "orderProductOptions": [{"productName": "사과", "amount": 5, "partnerNo": "501"}]});
+    let answer = service.publish(&plain).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let told = answer.json();
+    assert!(told["partition"].is_i64() && told["offset"].is_i64() && told["eventId"].as_str().unwrap().len() == 36);
+    let heard = listener.hears("새 주문 5원").await;
+    assert_eq!((&heard["id"], &heard["correlationId"]), (&told["id"], &json!("c")));
+
+    let event = json!({"specversion": "1.0", "id": "ce-1", "source": "/orders", "type": "kr.co.shopby.test.happened.v2",
+                       "audience": "mall:7", "mallno": "7", "title": "a cloud event", "data": {"a": 1}});
+    let headers = [("Authorization", format!("Bearer {ALL}")), ("Content-Type", "application/cloudevents+json".into())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = post(server.address, "/notifications", &headers, event.to_string().as_bytes()).await;
+    assert_eq!((answer.status, &answer.json()["eventId"]), (202, &json!("ce-1")), "{}", answer.body);
+    let heard = listener.hears("a cloud event").await;
+    assert_eq!((&heard["id"], heard["type"].as_str()), (&answer.json()["id"], Some("test.happened")));
+
+    // The same id again is the same notification; of another publisher it is another.
+    let mut again = notice("twice");
+    again["id"] = "the-id".into();
+    let (one, other) = (service.publish(&again).await.json(), service.publish(&again).await.json());
+    assert_eq!(one["id"], other["id"]);
+    assert_ne!(one["offset"], other["offset"]);
+    let of_other = Service::new(server.address, SOME).publish(&again).await.json();
+    assert_ne!(one["id"], of_other["id"]);
+    let with_key = [headers[0], ("Content-Type", "application/json"), ("Idempotency-Key", "the-id")];
+    let by_header = post(server.address, "/notifications", &with_key, notice("twice").to_string().as_bytes()).await;
+    assert_eq!(by_header.json()["id"], one["id"]);
+    service.publish(&notice("last")).await;
+    listener.hears("last").await;
+    assert_eq!(listener.story.titles().iter().filter(|title| **title == "twice").count(), 2, "one for each publisher");
+    assert_eq!(server.metric("allim_published_total{outcome=\"accepted\"}").await, 7.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
+async fn every_wrong_field_is_named_at_once() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let service = Service::new(server.address, ALL);
+    let long = "x".repeat(513);
+    let plain = |changes: Value| {
+        let mut body = json!({"type": "test.happened", "audience": "mall:7"});
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        body
+    };
+    let cloud = |changes: Value| {
+        let mut body =
+            json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "test.happened", "audience": "mall:7"});
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        body
+    };
+    let lines = json!([{"partnerNo": 501}, {"partnerNo": "all"}, {"partnerNo": -1}]);
+    let table: Vec<(Value, &[&str])> = vec![
+        (json!({}), &["/type required"]),
+        (plain(json!({"type": " "})), &["/type required"]),
+        (plain(json!({"type": 5.5})), &["/type wrong_type"]),
+        (plain(json!({"type": long})), &["/type too_long"]),
+        (plain(json!({"type": "a\nb"})), &["/type control_character"]),
+        (plain(json!({"type": "kr.co.shopby..v1"})), &["/type bad_type"]),
+        (plain(json!({"audience": ""})), &["/audience bad_audience"]),
+        (plain(json!({"audience": "mall:7,shop:8"})), &["/audience bad_audience"]),
+        (plain(json!({"audience": ["mall:7"]})), &["/audience wrong_type"]),
+        (plain(json!({"audience": null})), &["/audience required"]),
+        (plain(json!({"id": {}})), &["/id wrong_type"]),
+        (plain(json!({"id": long})), &["/id too_long"]),
+        (plain(json!({"source": []})), &["/source wrong_type"]),
+        (plain(json!({"mallNo": "seven"})), &["/mallNo bad_number"]),
+        (plain(json!({"mallNo": 0})), &["/mallNo bad_number"]),
+        (plain(json!({"partnerNo": 1.5})), &["/partnerNo bad_number"]),
+        (plain(json!({"mallName": 1})), &["/mallName wrong_type"]),
+        (plain(json!({"title": ["a"]})), &["/title wrong_type"]),
+        (plain(json!({"body": {}})), &["/body wrong_type"]),
+        (plain(json!({"link": "javascript:alert(1)"})), &["/link bad_link"]),
+        (plain(json!({"link": "//evil.example"})), &["/link bad_link"]),
+        (plain(json!({"occurredAt": "yesterday"})), &["/occurredAt bad_date"]),
+        (plain(json!({"expiresAt": 5})), &["/expiresAt wrong_type"]),
+        (plain(json!({"correlationId": "a\u{7}"})), &["/correlationId control_character"]),
+        (plain(json!({"severity": "loud"})), &["/severity unknown_value"]),
+        (plain(json!({"severitynumber": 25})), &["/severitynumber bad_number"]),
+        (plain(json!({"data": [1]})), &["/data wrong_type"]),
+        (
+            plain(json!({"data": {"mallNo": "x", "link": "ftp://a"}})),
+            &["/data/mallNo bad_number", "/data/link bad_link"],
+        ),
+        (cloud(json!({"specversion": "0.3"})), &["/specversion unknown_value"]),
+        (cloud(json!({"id": null, "source": ""})), &["/id required", "/source required"]),
+        (
+            cloud(json!({"datacontenttype": "text/xml", "data_base64": "AA=="})),
+            &["/datacontenttype unknown_value", "/data_base64 not_read"],
+        ),
+        (json!({"type": "order.created"}), &["/mallNo required"]),
+        (json!({"type": "order.created", "data": {"orderNo": "1"}}), &["/mallNo required"]),
+        (
+            json!({"type": "order.created", "mallNo": 7, "orderProducts": [{"orderProductOptions": lines}]}),
+            &[
+                "/orderProducts/0/orderProductOptions/1/partnerNo bad_number",
+                "/orderProducts/0/orderProductOptions/2/partnerNo bad_number",
+            ],
+        ),
+        (json!({"type": "excel.export.queued", "data": {"requestedBy": {}}}), &["/data/requestedBy/adminNo required"]),
+        (json!({"type": "excel.export.queued", "requestedBy": {"adminNo": "x"}}), &["/requestedBy/adminNo bad_number"]),
+        (json!({"type": "notice.published", "title": "a"}), &["/audience required"]),
+    ];
+    let before = topics::appended(kafka.address, 3).await;
+    for (body, expected) in &table {
+        let answer = service.publish(body).await;
+        assert_eq!(
+            (answer.status, answer.errors()),
+            (422, expected.iter().map(|e| (*e).to_owned()).collect()),
+            "{body}"
+        );
+        assert_eq!(answer.json()["code"], "invalid");
+        assert_eq!(service.dry_run(body).await.errors(), answer.errors(), "{body}");
+    }
+    let all =
+        json!({"type": 5.5, "audience": "x", "mallNo": "x", "title": 1, "link": "x y", "severity": "", "data": 1});
+    assert_eq!(service.publish(&all).await.errors().len(), 6, "all at once, and blank is absent");
+    assert_eq!(topics::appended(kafka.address, 3).await, before, "nothing of it went to Kafka");
+    let headers = [("Authorization", format!("Bearer {ALL}")), ("Idempotency-Key", "b".into())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let differs =
+        post(server.address, "/notifications", &headers, plain(json!({"id": "a"})).to_string().as_bytes()).await;
+    assert_eq!(differs.errors(), ["/id differs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_bodies_that_nobody_can_read() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let service = Service::new(server.address, ALL);
+    let before = topics::appended(kafka.address, 3).await;
+    let deep = "[".repeat(70) + &"]".repeat(70);
+    let bodies: Vec<Vec<u8>> = [
+        "",
+        " ",
+        "\n",
+        "{",
+        "}",
+        "[]",
+        "[{}]",
+        "null",
+        "true",
+        "1",
+        "\"a\"",
+        "{}{}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{a:1}",
+        "{'type':'a'}",
+        "{\"type\":\"a\",}",
+        "{\"type\":\"a\" \"b\":1}",
+        "{\"type\":\"a\"",
+        "{\"type\":\"a}",
+        "{\"type\":\"a\"}x",
+        "{\"type\":\"a\"}\u{0}",
+        "{\"type\":\"a\\u0000\"}",
+        "{\"type\":\"a\\ud800\"}",
+        "{\"type\":\"a\",\"type\":\"b\"}",
+        "{\"data\":{\"a\":1,\"a\":2}}",
+        "{\"n\":1e999}",
+        "{\"n\":01}",
+        "{\"n\":+1}",
+        "{\"n\":.5}",
+        "{\"n\":NaN}",
+        "{\"n\":0x1}",
+        "{\"t\":\"\t\"}",
+        "{\"t\":\"\\x\"}",
+        "// a\n{}",
+        "{/* a */}",
+        "type=order.created",
+        "<type/>",
+        "\u{feff}{\"type\":\"a\"}",
+        "0:all:text",
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .chain([b"{\"type\":\"\xff\"}".to_vec(), b"\xff\xfe{\x00".to_vec(), format!("{{\"a\":{deep}}}").into_bytes()])
+    .collect();
+    assert!(bodies.len() > 40);
+    for body in bodies {
+        let answer = service.post("/notifications", &body).await;
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("unreadable")), "{shown:?}");
+        assert_eq!(answer.errors().len(), 1, "{shown:?}: {}", answer.body);
+    }
+    assert_eq!(topics::appended(kafka.address, 3).await, before);
+    assert_eq!(service.publish(&notice("still there")).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_leaves_nothing_in_kafka() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let (address, before) = (server.address, topics::appended(kafka.address, 3).await);
+    let body = notice("no").to_string();
+    let operator = token(1, &[7], None, true);
+    let refused = async |headers: &[(&str, &str)], status| {
+        let json = [("Content-Type", "application/json")];
+        refused(address, "/notifications", &[headers, &json].concat(), body.as_bytes(), status).await
+    };
+    assert_eq!(refused(&[], 401).await, "no_key");
+    for key in ["Bearer wrong-key-of-nobody", "Basic a2V5", "key-of-a-service-for-all-malls", "demo-publisher"] {
+        assert_eq!(refused(&[("Authorization", key)], 401).await, "bad_key", "{key}");
+    }
+    assert_eq!(
+        refused(&[("Authorization", "Bearer demo-publisher")], 401).await,
+        "bad_key",
+        "the demo's key is of the demo"
+    );
+    assert_eq!(refused(&[("Authorization", &format!("Bearer {operator}"))], 401).await, "bad_key");
+    assert_eq!(refused(&[("Cookie", &format!("allim_token={operator}"))], 401).await, "no_key");
+    let good = format!("Bearer {ALL}");
+    let own = format!("http://{address}");
+    for origin in ["https://evil.example", "null", "http://localhost:1"] {
+        assert_eq!(refused(&[("Authorization", &good), ("Origin", origin)], 403).await, "origin_refused", "{origin}");
+    }
+    let url = post(address, &format!("/notifications?token={ALL}"), &[], body.as_bytes()).await;
+    assert_eq!((url.status, url.json()["code"].as_str()), (400, Some("token_in_url")));
+
+    let some = Service::new(address, SOME);
+    for (audience, mall, wrong) in [
+        ("mall:8", None, 1),
+        ("mall:70", None, 1),
+        ("mall:7,mall:8", None, 1),
+        ("mall:7", Some(8), 1),
+        ("everyone", None, 1),
+        ("everyone", Some(7), 1),
+        ("operator:1", None, 1),
+        ("partner:501", None, 1),
+        ("operator:1", Some(8), 2),
+    ] {
+        let mut body = json!({"type": "test.happened", "audience": audience, "title": "no"});
+        if let Some(mall) = mall {
+            body["mallNo"] = mall.into();
+        }
+        let answer = some.publish(&body).await;
+        assert_eq!((answer.status, answer.errors().len()), (403, wrong), "{body}: {}", answer.body);
+        assert_eq!(some.dry_run(&body).await.status, 403, "{body}");
+    }
+    assert_eq!(topics::appended(kafka.address, 3).await, before, "something went to Kafka");
+    for body in [
+        json!({"type": "test.happened", "audience": "mall:1001:partners,mall:7", "title": "yes"}),
+        json!({"type": "test.happened", "audience": "operator:1,partner:501", "mallNo": 7, "title": "yes"}),
+    ] {
+        assert_eq!(some.publish(&body).await.status, 202, "{body}");
+    }
+    let from_own = [("Authorization", good.as_str()), ("Origin", &own), ("Content-Type", "application/json")];
+    assert_eq!(post(address, "/notifications", &from_own, body.as_bytes()).await.status, 202, "our own page");
+    assert_eq!(topics::appended(kafka.address, 3).await, before + 3);
+    let metric = async |outcome: &str| server.metric(&format!("allim_published_total{{outcome=\"{outcome}\"}}")).await;
+    assert_eq!((metric("forbidden").await, metric("accepted").await), (21.0, 3.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_hold_and_two_hundred_at_once_are_taken() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let (address, service) = (server.address, Service::new(server.address, ALL));
+    let before = topics::appended(kafka.address, 3).await;
+    let mut large = notice("large");
+    large["body"] = "x".repeat(262_144).into();
+    assert_eq!(service.publish(&large).await.status, 413);
+    large["body"] = "x".repeat(262_144 - notice("large").to_string().len() - 20).into();
+    assert_eq!(service.publish(&large).await.status, 413, "with its id and source it is too large");
+    large["body"] = "x".repeat(261_000).into();
+    assert_eq!(service.publish(&large).await.status, 202);
+    // Without a length in the head it is counted as it comes.
+    let piece = format!("{:x}\r\n{}\r\n", 100_000, "x".repeat(100_000));
+    let chunked = format!(
+        "POST /notifications HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {ALL}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        piece.repeat(3)
+    );
+    let answer = crate::harness::sse::Stream::bytes(address, chunked.as_bytes()).await.unwrap();
+    assert_eq!(answer.status, 413);
+    let bearer = format!("Bearer {ALL}");
+    for content_type in
+        ["text/plain", "application/x-www-form-urlencoded", "application/cloudevents-batch+json", "json"]
+    {
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", content_type)];
+        let code = refused(address, "/notifications", &headers, notice("a").to_string().as_bytes(), 415).await;
+        assert_eq!(code, "not_json", "{content_type}");
+    }
+    let odd = service.post("/notifications?dryRun=yes", notice("a").to_string().as_bytes()).await;
+    assert_eq!((odd.status, odd.json()["code"].as_str()), (400, Some("bad_dry_run")));
+
+    let mut listener = Listener::open(address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    let mut all = JoinSet::new();
+    for n in 0..200 {
+        all.spawn(async move { Service::new(address, ALL).publish(&notice(&format!("of 200: {n}"))).await });
+    }
+    for answer in all.join_all().await {
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+    assert_eq!(topics::appended(kafka.address, 3).await, before + 201);
+    while listener.story.titles().iter().filter(|title| title.starts_with("of 200")).count() < 200 {
+        listener.event("message").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_kafka_one_is_told_in_time_and_the_same_id_is_shown_once() {
+    let mut kafka = Kafka::alone(3).await;
+    let (_accounts, server) = stage(&kafka).await;
+    let service = Service::new(server.address, ALL);
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    assert_eq!(service.publish(&notice("before")).await.status, 202);
+    listener.hears("before").await;
+
+    // Frozen, it takes what it is sent and says nothing: what was sent in vain may lie there after all.
+    kafka.freeze();
+    let began = Instant::now();
+    let mut given = notice("given");
+    given["id"] = "mine".into();
+    let unnamed = notice("made");
+    let (answer, made) = tokio::join!(service.publish(&given), service.publish(&unnamed));
+    let took = began.elapsed().as_secs_f64();
+    assert!((1.9..10.0).contains(&took), "{took}");
+    for answer in [&answer, &made] {
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (503, Some("kafka_unavailable")),
+            "{}",
+            answer.body
+        );
+        assert!(answer.head.to_ascii_lowercase().contains("retry-after: "), "{}", answer.head);
+    }
+    assert_eq!(answer.json()["id"], "mine");
+    kafka.thaw();
+    let mut again = notice("made");
+    again["id"] = made.json()["id"].clone();
+    until("both are taken", async || {
+        service.publish(&given).await.status == 202 && service.publish(&again).await.status == 202
+    })
+    .await;
+    assert_eq!(service.publish(&again).await.status, 202);
+    until("the last is taken", async || service.publish(&notice("last")).await.status == 202).await;
+    listener.hears("last").await;
+    for title in ["given", "made"] {
+        let times = listener.story.titles().iter().filter(|heard| **heard == title).count();
+        assert_eq!(times, 1, "{title}: {}", listener.story.summary());
+    }
+
+    // Away altogether.
+    kafka.go_away().await;
+    let began = Instant::now();
+    assert_eq!(service.publish(&notice("away")).await.status, 503);
+    assert!(began.elapsed().as_secs_f64() < 10.0);
+    assert_eq!(service.dry_run(&notice("away")).await.status, 200, "who would get it needs no Kafka");
+    kafka.come_back().await;
+    until("it is taken again", async || service.publish(&notice("back")).await.status == 202).await;
+    listener.hears("back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
+async fn a_dry_run_of_the_demo_says_of_each_why() {
+    let server = Server::demo(&[]).await;
+    let service = Service::new(server.address, "demo-publisher");
+    let order =
+        json!({"type": "order.created", "mallNo": 1001, "orderProductOptions": [{"partnerNo": 501, "amount": 1}]});
+    let answer = service.dry_run(&order).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json()["audience"], json!(["mall:1001", "mall:1001:partner:501"]));
+    // 70001 김하늘, 70002 이바다, 70003 박솔이, 70010 최가온, 80501 정다온, 80502 한누리, 10000, 10001.
+    const YES: &str = "";
+    let table = [
+        (order, [YES, YES, "other_mall", YES, YES, "other_partner", "other_mall", "other_mall"]),
+        (json!({"type": "x", "audience": "everyone"}), [YES; 8]),
+        (
+            json!({"type": "x", "audience": "mall:1002"}),
+            ["other_mall", "other_mall", YES, YES, "not_an_operator", "other_mall", "other_mall", "other_mall"],
+        ),
+        (
+            json!({"type": "x", "audience": "mall:1001:partners"}),
+            ["not_a_partner", "not_a_partner", "other_mall", "not_a_partner", YES, YES, "other_mall", "other_mall"],
+        ),
+        (
+            json!({"type": "x", "audience": "partner:502"}),
+            [
+                "not_a_partner",
+                "not_a_partner",
+                "not_a_partner",
+                "not_a_partner",
+                "other_partner",
+                YES,
+                "not_a_partner",
+                "not_a_partner",
+            ],
+        ),
+        (
+            json!({"type": "excel.export.queued", "mallNo": 1001, "requestedBy": {"adminNo": 70001}}),
+            [
+                YES,
+                "other_person",
+                "other_person",
+                "other_person",
+                "other_person",
+                "other_person",
+                "other_person",
+                "other_person",
+            ],
+        ),
+        (
+            json!({"type": "x", "audience": "operator:70003", "mallNo": 1001}),
+            [
+                "other_person",
+                "other_person",
+                "other_mall",
+                "other_person",
+                "other_person",
+                "other_person",
+                "other_person",
+                "other_person",
+            ],
+        ),
+        (
+            json!({"type": "x", "audience": "mall:10"}),
+            ["other_mall", "other_mall", "other_mall", "other_mall", "other_mall", "other_mall", YES, "other_mall"],
+        ),
+    ];
+    for (body, expected) in table {
+        let answer = service.dry_run(&body).await.json();
+        let viewers = answer["viewers"].as_array().unwrap();
+        let why: Vec<&str> = viewers.iter().map(|viewer| viewer["reason"].as_str().unwrap_or(YES)).collect();
+        assert_eq!(why, expected, "{body}");
+        for (viewer, why) in viewers.iter().zip(expected) {
+            assert_eq!(viewer["sees"], why.is_empty(), "{viewer}");
+            assert!(viewer["adminNo"].is_u64() && !viewer["name"].as_str().unwrap().is_empty());
+        }
+    }
+    let place = std::fs::read_to_string(server.data.join("kafka.address")).unwrap();
+    let place: std::net::SocketAddr = place.trim().parse().unwrap();
+    assert_eq!(topics::appended(place.into(), 3).await, 0, "nothing was published");
+    assert_eq!(service.publish(&json!({"type": "x", "audience": "everyone", "title": "hi"})).await.status, 202);
+}
