@@ -81,7 +81,10 @@ impl Event {
     fn key(&self) -> Option<String> {
         let operator = || match self.audience.as_ref()?.terms() {
             [Term::Operator(admin)] => Some(*admin),
-            _ => self.data.get("requestedBy")?.get("adminNo").and_then(number).and_then(|n| AdminNo::new(n).ok()),
+            _ => {
+                let told = self.data.get("adminNo").or_else(|| self.data.get("requestedBy")?.get("adminNo"));
+                told.and_then(number).and_then(|n| AdminNo::new(n).ok())
+            }
         };
         self.key
             .clone()
