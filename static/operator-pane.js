@@ -13,6 +13,7 @@ const MOST_FRAMES = 20;
 /** So many of one type, each within so long of the next, are one row. */
 const CROWD = 6;
 const CROWDED = 3000;
+const LOUDER = ["info", "notice", "warning", "error", "critical"];
 
 /**
  * @param {object} options
@@ -37,6 +38,8 @@ export function operatorPane(options) {
   let unseen = 0;
   let drawing = false;
   let cutAt = null;
+  /** Why something could not be replayed, until somebody has seen it. */
+  let gapped = null;
 
   const badge = h("b", { hidden: true });
   const bell = h("button", { className: "bell plain", type: "button", onclick: seen }, icon("bell"), badge);
@@ -61,7 +64,7 @@ export function operatorPane(options) {
     if (cut) cut.lastElementChild.textContent = t().cut;
     wireBox.firstElementChild.textContent = t().wire;
     codeBox.firstElementChild.textContent = t().code;
-    list.setAttribute("aria-label", t().kinds.notice);
+    list.setAttribute("aria-label", t().list);
     drawState();
     draw();
   });
@@ -69,6 +72,8 @@ export function operatorPane(options) {
 
   function seen() {
     unseen = 0;
+    gapped = null;
+    drawState();
     for (const item of items) item.seen = true;
     for (const li of list.children) li.classList.add("seen");
     draw();
@@ -102,12 +107,14 @@ export function operatorPane(options) {
       }
       ids.add(notification.id);
       const key = notification.collapseKey;
-      const old = key ? items.findIndex((item) => item.collapseKey === key) : -1;
+      const old = key ? items.findIndex((item) => item.collapseKey === key && item.mallNo === notification.mallNo) : -1;
       if (key && jobs.has(key)) finish(jobs.get(key), notification);
       if (old >= 0 && !replaces(notification, items[old])) return draw();
       const before = old >= 0 ? items.splice(old, 1)[0] : null;
       const own = me !== null && notification.actorNo === me;
-      const item = { ...notification, arrived: Date.now(), seen: own || Boolean(notification.silent) };
+      // Whoever has not seen an alert need not be called to its end.
+      const calmer = before && LOUDER.indexOf(notification.severity) < LOUDER.indexOf(before.severity);
+      const item = { ...notification, arrived: Date.now(), seen: own || calmer || Boolean(notification.silent) };
       if (before && before === cutAt) cutAt = item;
       items.unshift(item);
       items.length = Math.min(items.length, MOST_ROWS);
@@ -127,9 +134,11 @@ export function operatorPane(options) {
       draw();
     },
     gap(gap) {
-      counts.missing += gap.missedAtLeast ?? 0;
-      counts.gapped = gap.reason;
+      // How many were lost nobody can know; other rights are no loss.
       if (gap.reason === "scope") items = [];
+      else counts.missing = "?";
+      gapped = gap.reason;
+      drawState();
       draw();
     },
     repeated() {
@@ -157,14 +166,16 @@ export function operatorPane(options) {
   function stateText() {
     const words = t();
     switch (state.state) {
-      case "live": return counts.gapped && state.gap ? words[`gap.${state.gap}`] ?? words.gap : words.live;
-      case "caught-up": return state.missed > 0 ? caughtUp(state) : words.live;
+      case "live":
+      case "caught-up":
+        if (gapped) return words[`gap.${gapped}`] ?? words.gap;
+        return state.missed > 0 ? caughtUp(state) : words.live;
       default: return words[state.state] ?? words.connecting;
     }
   }
 
   function drawState() {
-    const good = ["live", "caught-up", "connecting", "catching-up"].includes(state.state);
+    const good = ["live", "caught-up", "connecting", "catching-up"].includes(state.state) && !gapped;
     stateLine.dataset.state = state.state;
     stateLine.dataset.tone = good ? "good" : "bad";
     element.toggleAttribute("data-away", !["live", "caught-up", "catching-up", "paused"].includes(state.state));
@@ -273,8 +284,7 @@ export function operatorPane(options) {
   }
 
   function handled(item) {
-    const by = item.handledBy;
-    return t().handled(typeof by === "string" ? by : by?.name ?? by?.adminName ?? "");
+    return t().handled(item.handledBy.adminName ?? "");
   }
 
   function word(severity) {
@@ -319,7 +329,8 @@ export function operatorPane(options) {
       frames.length = 0;
       fresh = unseen = 0;
       cutAt = null;
-      Object.assign(counts, { received: 0, missing: 0, repeated: 0, gapped: undefined });
+      Object.assign(counts, { received: 0, missing: 0, repeated: 0 });
+      gapped = null;
       state = { state: "connecting" };
       drawState();
       drawAll();
