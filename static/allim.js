@@ -44,6 +44,8 @@
 const MOST_IDS = 5000;
 const KEPT = 200;
 const [BASE, CAP] = [1000, 30_000];
+/** A question that takes longer was lost on the way. */
+const PATIENCE = 10_000;
 const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye"];
 
 /** How long to wait before try `n`: full jitter, so that those who were cut together do not return together.
@@ -358,14 +360,20 @@ class Wire {
   /** A new one each time: it opens one stream. Null: it is over, and said. */
   async #ticket() {
     const token = await this.#options.token?.();
-    const answer = await fetch(`${this.#base()}/tickets`, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await this.#ask("/tickets", { method: "POST", headers });
     return this.#let(answer.status) ? (await answer.json()).ticket : null;
   }
 
   /** With a cookie an EventSource would do, but cannot say why it was refused. */
   async #cookie() {
-    const answer = await fetch(`${this.#base()}/notifications`, { method: "HEAD", credentials: "include" });
+    const answer = await this.#ask("/notifications", { method: "HEAD", credentials: "include" });
     return this.#let(answer.status) ? "" : null;
+  }
+
+  /** @param {string} path @param {RequestInit} how */
+  #ask(path, how) {
+    return fetch(this.#base() + path, { ...how, signal: AbortSignal.timeout(PATIENCE) });
   }
 
   /** @param {number} status */
