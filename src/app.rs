@@ -20,7 +20,7 @@ use crate::{
     http::{self, Connections, Doors, Publishing, Recheck},
     hub::Hub,
     identity::{ClusterKey, Identity, Tickets},
-    ingest::{Decoder, Ingest, Refill},
+    ingest::{Ingest, Refill},
     publish::{self, Producer},
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
@@ -134,7 +134,7 @@ async fn start_demo(settings: &mut config::Settings) -> anyhow::Result<Demo> {
 
 /// In the demo its page publishes as well, and a dry run says of each of its people who would see it.
 fn publishing(settings: &config::Settings, producer: Producer) -> Publishing {
-    let decoder = Decoder::new(&settings.ingest, settings.catalogue.clone());
+    let decoder = settings.ingest.decoder(settings.catalogue.clone());
     if settings.is_demo() {
         let publishers = settings.publishers.and(demo::publisher());
         return Publishing::new(producer, decoder, publishers, demo::accounts::viewers());

@@ -28,7 +28,10 @@ use crate::{
     identity::{NotAllowed, Publisher, Publishers},
     ingest::{Decoder, RawRecord},
     notification::{Coordinates, Epoch, Notification, Shape, Term, Viewer, json::read_object},
-    publish::{Failed, Outgoing, Producer, event::fresh_id},
+    publish::{
+        Failed, Outgoing, Producer,
+        event::{fresh_id, key_for},
+    },
 };
 
 /// Requests that are being read and sent at once: each holds a body of some hundred KB at most.
@@ -181,7 +184,7 @@ fn ready(
         code => invalid(Problem::Invalid, &[Wrong::new("", code, rejected.detail)]),
     })?;
     let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-    let record = Outgoing { key: key_of(&notification), headers, value };
+    let record = Outgoing { key: key_for(notification.mall, &notification.audience), headers, value };
     Ok(Ready { event_id, notification, record })
 }
 
@@ -224,16 +227,6 @@ fn name(
             Ok(id)
         }
     }
-}
-
-/// The mall's, so that a mall's notifications keep their order, also for what goes to its partners.
-fn key_of(notification: &Notification) -> Option<String> {
-    let terms = notification.audience.terms();
-    let mall = notification.mall.or_else(|| terms.iter().find_map(Term::mall));
-    mall.map(|mall| format!("mall:{mall}")).or_else(|| match terms.first()? {
-        Term::Everyone => None,
-        term => Some(term.to_string()),
-    })
 }
 
 fn invalid(problem: Problem, wrong: &[Wrong]) -> Refusal {

@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Settings;
 use crate::notification::{
     Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId, PartnerNo,
     Record, Shape, Tenant, Term, Unreadable,
@@ -127,16 +126,6 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    #[must_use]
-    pub fn new(settings: &Settings, catalogue: Catalogue) -> Decoder {
-        Decoder {
-            catalogue,
-            legacy_text: settings.legacy_text,
-            type_prefix: settings.type_prefix.clone(),
-            max_record_bytes: settings.max_record_bytes,
-        }
-    }
-
     /// What routing needs. Where headers name type, audience and mall, the body is not even looked at.
     pub fn decode(&self, raw: &RawRecord<'_>) -> Result<Notification, Rejected> {
         self.check_size(raw)?;

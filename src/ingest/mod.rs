@@ -54,6 +54,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How records of this topic are read, wherever they come from.
+    #[must_use]
+    pub fn decoder(&self, catalogue: Catalogue) -> Decoder {
+        Decoder {
+            catalogue,
+            legacy_text: self.legacy_text,
+            type_prefix: self.type_prefix.clone(),
+            max_record_bytes: self.max_record_bytes,
+        }
+    }
+
     /// Where rights that end or change are told (D11): part of the contract, so not a setting of its own.
     fn signals_topic(&self) -> String {
         format!("{}-signals", self.topic)

@@ -13,7 +13,7 @@ pub struct Notifications {
 
 impl Notifications {
     pub fn new(settings: &Settings, catalogue: Catalogue, metrics: &Metrics) -> Notifications {
-        let decoder = Decoder::new(settings, catalogue);
+        let decoder = settings.decoder(catalogue);
         Notifications { decoder, rejections: Rejections::new(metrics.clone()) }
     }
 }

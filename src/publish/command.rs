@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Failed, Outgoing, Producer, Published, Settings,
-    event::{self, Event},
+    event::{self, Event, key_for},
 };
 use crate::notification::{Audience, Catalogue, MallNo, PartnerNo};
 
@@ -159,9 +159,12 @@ impl What {
             key: order.key.clone(),
         };
         event.settle();
-        if event.audience.is_none() && catalogue.audience(&event.kind, event.mall, &event.data).is_err() {
-            return Err(NotPublished::ForNobody(event.kind));
-        }
+        let audience = match &event.audience {
+            Some(audience) => Ok(audience.clone()),
+            None => catalogue.audience(&event.kind, event.mall, &event.data),
+        };
+        let Ok(audience) = audience else { return Err(NotPublished::ForNobody(event.kind)) };
+        event.key = event.key.or_else(|| key_for(event.mall, &audience));
         Ok(What::Event(Box::new(event)))
     }
 
@@ -213,7 +216,8 @@ mod tests {
         assert!(ruled.len() > 10, "{ruled:?}");
         for kind in ruled {
             let record = what(&[&kind]).unwrap_or_else(|error| panic!("{kind}: {error}")).record();
-            assert!(record.key.is_some(), "{kind}");
+            // Only what is for everyone has no order to keep.
+            assert_eq!(record.key.is_none(), &*kind == "maintenance.scheduled", "{kind}");
             what(&[&kind, "--mall", "1002"]).unwrap();
         }
         // An announcement has to say to whom.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::notification::{AdminNo, Audience, MallNo, PartnerNo, Term};
+use crate::notification::{Audience, MallNo, PartnerNo, Term};
 
 /// A record as it goes to the brokers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,30 +68,26 @@ impl Event {
         set("partnerno", self.partner.map(|partner| partner.to_string().into()));
         set("title", self.title.clone().map(Value::from));
         set("body", self.body.clone().map(Value::from));
-        set("partitionkey", self.key().map(Value::from));
+        set("partitionkey", self.key.clone().map(Value::from));
         set("data", Some(Value::Object(self.data.clone())));
         Outgoing {
-            key: self.key(),
+            key: self.key.clone(),
             headers: vec![("content-type".to_owned(), "application/cloudevents+json; charset=utf-8".to_owned())],
             value: event.to_string().into_bytes(),
         }
     }
+}
 
-    /// The mall's, so that a mall's notifications keep their order, also for what goes to its partners.
-    fn key(&self) -> Option<String> {
-        let operator = || match self.audience.as_ref()?.terms() {
-            [Term::Operator(admin)] => Some(*admin),
-            _ => {
-                let told = self.data.get("adminNo").or_else(|| self.data.get("requestedBy")?.get("adminNo"));
-                told.and_then(number).and_then(|n| AdminNo::new(n).ok())
-            }
-        };
-        self.key
-            .clone()
-            .or_else(|| self.mall.map(|mall| format!("mall:{mall}")))
-            .or_else(|| self.partner.map(|partner| format!("partner:{partner}")))
-            .or_else(|| operator().map(|admin| format!("operator:{admin}")))
-    }
+/// The key of a record: the mall's, so that a mall's notifications keep their order, also for what goes to its partners;
+/// else the first that it is for. What is for everyone has none.
+#[must_use]
+pub fn key_for(mall: Option<MallNo>, audience: &Audience) -> Option<String> {
+    let terms = audience.terms();
+    let mall = mall.or_else(|| terms.iter().find_map(Term::mall));
+    mall.map(|mall| format!("mall:{mall}")).or_else(|| match terms.first()? {
+        Term::Everyone => None,
+        term => Some(term.to_string()),
+    })
 }
 
 fn number(value: &Value) -> Option<u64> {
@@ -133,17 +129,16 @@ mod tests {
         Event { kind: "order.created".into(), data: data.as_object().unwrap().clone(), ..Event::default() }
     }
 
-    fn written(event: &Event) -> (Option<String>, Value) {
+    fn written(event: &Event) -> Value {
         let record = event.record("the-id", "2026-11-20T00:00:00Z".parse().unwrap());
-        (record.key, serde_json::from_slice(&record.value).unwrap())
+        serde_json::from_slice(&record.value).unwrap()
     }
 
     #[test]
     fn an_event_keeps_its_own_mall_or_takes_the_one_asked_for() {
         let mut event = order();
         event.settle();
-        let (key, value) = written(&event);
-        assert_eq!(key.as_deref(), Some("mall:1001"));
+        let value = written(&event);
         assert_eq!((&value["type"], &value["id"]), (&json!("order.created"), &json!("the-id")));
         assert_eq!(value["data"]["mallName"], "온달몰");
         assert_eq!(value.get("audience"), None, "the catalogue's rule decides");
@@ -151,20 +146,22 @@ mod tests {
         let mut event = Event { mall: Some(MallNo::new(1002).unwrap()), ..order() };
         event.partner = Some(PartnerNo::new(503).unwrap());
         event.settle();
-        let (key, value) = written(&event);
-        assert_eq!(key.as_deref(), Some("mall:1002"));
+        let value = written(&event);
         assert_eq!(value["data"]["mallNo"], 1002);
         assert_eq!(value["data"].get("mallName"), None);
         assert_eq!(value["data"]["orderProductOptions"], json!([{"partnerNo": 503}, {"partnerNo": 503}]));
     }
 
     #[test]
-    fn a_message_to_one_operator_has_the_operators_key() {
-        let event =
-            Event { kind: "notice".into(), audience: Some("operator:70001".parse().unwrap()), ..Event::default() };
-        let (key, value) = written(&event);
-        assert_eq!(key.as_deref(), Some("operator:70001"));
-        assert_eq!(value["audience"], "operator:70001");
+    fn a_mall_keeps_its_order_else_whoever_it_is_for() {
+        let key = |mall: Option<u64>, audience: &str| {
+            key_for(mall.map(|mall| MallNo::new(mall).unwrap()), &audience.parse().unwrap())
+        };
+        assert_eq!(key(Some(1001), "operator:70001").as_deref(), Some("mall:1001"));
+        assert_eq!(key(None, "mall:1002:partner:501").as_deref(), Some("mall:1002"));
+        assert_eq!(key(None, "operator:70001").as_deref(), Some("operator:70001"));
+        assert_eq!(key(None, "partner:501").as_deref(), Some("partner:501"));
+        assert_eq!(key(None, "everyone"), None);
     }
 
     #[test]
