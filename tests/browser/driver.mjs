@@ -7,6 +7,8 @@ import { chromium } from 'playwright-core';
 const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 // As many processes as tabs: one that crashes takes no other with it.
 const args = ['--no-sandbox', '--renderer-process-limit=200', ...quiet];
+// Whoever started this may be gone already.
+process.stdout.on('error', () => {});
 const browser = await chromium.launch({ executablePath: process.argv[2], args });
 
 /** Profiles, each with its own cookies and connections; and tabs, by the names that scenes give them. */

@@ -4,6 +4,7 @@
 
 mod breaks;
 mod comings;
+mod tabs;
 
 use std::net::SocketAddr;
 

@@ -182,4 +182,13 @@ impl Tab {
     pub async fn look_away(&self, away: bool) {
         self.driver.ask("look", json!({"tab": self.name, "away": away})).await;
     }
+
+    pub async fn close(self) {
+        self.driver.ask("close", json!({"tab": self.name})).await;
+    }
+
+    /// As when its process dies.
+    pub async fn crash(self) {
+        self.driver.ask("crash", json!({"tab": self.name})).await;
+    }
 }
