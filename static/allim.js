@@ -14,7 +14,7 @@
  * @property {() => Promise<string>} [token] The operator's token, asked for at every connect. Without it the cookie counts.
  * @property {string} [lang] `ko` or `en`; without it the operator's own.
  * @property {string} [name] Who is looking, such as the operator's number. Tabs with the same `url`, `name` and `lang`
- *   share one connection; without a name each tab has its own.
+ *   share one connection, and one that joins hears the last of what they heard; without a name each tab has its own.
  * @property {string} [position] Where to begin: the last position you kept, or `earliest` for what the server remembers.
  * @property {number} [hiddenAfterMs] A tab hidden for so long gives its connection away (30,000).
  *
@@ -44,6 +44,8 @@
 const MOST_IDS = 5000;
 const KEPT = 200;
 const [BASE, CAP] = [1000, 30_000];
+/** A question that takes longer was lost on the way. */
+const PATIENCE = 10_000;
 const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye"];
 
 /** How long to wait before try `n`: full jitter, so that those who were cut together do not return together.
@@ -81,6 +83,11 @@ export class Line {
   #ids = new Set();
   /** @type {Frame[]} */
   #kept = [];
+  /** Of running jobs the newest frame. @type {Map<string, Frame>} */
+  #jobs = new Map();
+  #me = Math.random();
+  /** Whether it has what the others have. */
+  #joined = false;
   /** @type {State} */
   #state = { state: "connecting" };
   #position = "";
@@ -109,7 +116,7 @@ export class Line {
     if (shares) {
       this.#channel = new BroadcastChannel(this.#key());
       this.#channel.onmessage = ({ data }) => this.#told(data);
-      this.#channel.postMessage({ ask: true });
+      this.#channel.postMessage({ ask: this.#me });
     }
     // So that whoever has just called `connect` can say what it wants to hear.
     queueMicrotask(() => this.#seen());
@@ -184,6 +191,7 @@ export class Line {
   }
 
   #start() {
+    this.#joined = true;
     this.#wire = new Wire(this.#options, this.#position, {
       state: (state) => this.#become(state, true),
       frame: (frame) => {
@@ -203,12 +211,25 @@ export class Line {
 
   /** What another tab says. @param {any} said */
   #told(said) {
-    if (said.ask && this.#wire) this.#channel?.postMessage({ kept: this.#kept, state: this.#state });
-    if (said.retry) this.#wire?.now(true);
-    if (this.#wire) return;
-    if (said.kept) said.kept.forEach((/** @type {Frame} */ frame) => this.#frame(frame));
-    if (said.frame) this.#frame(said.frame);
-    if (said.state) this.#become(said.state, false);
+    if (this.#wire) {
+      const [kept, position, state] = [[...this.#kept, ...this.#jobs.values()], this.#position, this.#state];
+      if (said.ask) this.#channel?.postMessage({ to: said.ask, kept, position, state });
+      if (said.retry) this.#wire.now(true);
+    } else if (said.to) {
+      if (said.to !== this.#me || this.#joined) return;
+      this.#joined = true;
+      // Also where its own position is one of those: it goes on behind it.
+      const known = said.kept.findIndex((/** @type {Frame} */ { id }) => id && id === this.#position);
+      for (const frame of said.kept.slice(known + 1)) this.#frame(frame);
+      this.#position = said.position;
+      this.#become(said.state, false);
+    } else if (this.#joined) {
+      if (said.frame) this.#frame(said.frame);
+      if (said.state) this.#become(said.state, false);
+    } else if (said.frame || said.state) {
+      // The answer has it.
+      this.#channel?.postMessage({ ask: this.#me });
+    }
   }
 
   /** @param {State} state @param {boolean} tell */
@@ -228,6 +249,8 @@ export class Line {
       if (this.#kept.length > KEPT) this.#kept.shift();
     }
     const body = JSON.parse(frame.data);
+    if (frame.event === "job") this.#jobs.set(body.collapseKey, frame);
+    else this.#jobs.delete(body.collapseKey);
     if (frame.event === "job") return this.#say("job", body);
     if (frame.event === "gap") return this.#say("gap", body);
     if (this.#ids.has(body.id)) return this.#say("repeated", body);
@@ -358,14 +381,20 @@ class Wire {
   /** A new one each time: it opens one stream. Null: it is over, and said. */
   async #ticket() {
     const token = await this.#options.token?.();
-    const answer = await fetch(`${this.#base()}/tickets`, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await this.#ask("/tickets", { method: "POST", headers });
     return this.#let(answer.status) ? (await answer.json()).ticket : null;
   }
 
   /** With a cookie an EventSource would do, but cannot say why it was refused. */
   async #cookie() {
-    const answer = await fetch(`${this.#base()}/notifications`, { method: "HEAD", credentials: "include" });
+    const answer = await this.#ask("/notifications", { method: "HEAD", credentials: "include" });
     return this.#let(answer.status) ? "" : null;
+  }
+
+  /** @param {string} path @param {RequestInit} how */
+  #ask(path, how) {
+    return fetch(this.#base() + path, { ...how, signal: AbortSignal.timeout(PATIENCE) });
   }
 
   /** @param {number} status */

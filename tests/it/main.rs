@@ -6,6 +6,7 @@ mod apache;
 mod bad_records;
 mod broker;
 mod broker_trouble;
+mod browser;
 mod catching_up;
 mod doors;
 mod first_run;

@@ -3,14 +3,8 @@
 //! The programs are in `tests/interop`; `tests/all` installs their packages into `target/interop` and demands that all
 //! of them run. `cargo test` alone runs what is there and says what it left out.
 
-use std::net::SocketAddr;
-
 use allim::notification::Position;
 use serde_json::Value;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
 use crate::harness::{
     Accounts, Kafka, Listener, Publisher, Server, Story,
@@ -18,6 +12,7 @@ use crate::harness::{
     program::{Program, Runner},
     sse::Event,
     until,
+    wire::Wire,
 };
 
 /// A program that writes records and reads them back.
@@ -80,39 +75,6 @@ async fn what_the_java_client_publishes_is_heard() {
     is_heard(Kafka::start().await, Runner::Java, "Publish.java", "javac").await;
 }
 
-/// A wire between a client and the server that can be cut.
-struct Wire {
-    address: SocketAddr,
-    cuts: watch::Sender<u64>,
-}
-
-impl Wire {
-    async fn to(server: SocketAddr) -> Wire {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let (cuts, watching) = watch::channel(0);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut watching = watching.clone();
-                watching.mark_unchanged();
-                tokio::spawn(async move {
-                    let Ok(mut server) = TcpStream::connect(server).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                        _ = watching.changed() => {}
-                    }
-                });
-            }
-        });
-        Wire { address, cuts }
-    }
-
-    /// Ends every connection; the next one is let through.
-    fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
-    }
-}
-
 /// A listener that is somebody else's program, and what it was given.
 struct Foreign {
     program: Program,
@@ -156,7 +118,7 @@ async fn comes_back_without_a_gap(runner: Runner, file: &str, needs: &str) {
     ];
     let server = Server::start(&kafka, &accounts, &env).await;
     let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
-    let url = format!("http://{}/notifications", wire.address);
+    let url = format!("{}/notifications", wire.url());
     let arguments = [url.as_str(), &token(1, &[7], None, false)];
     let Some(program) = Program::start(runner, file, needs, &arguments) else { return };
     let mut quiet = Foreign { program, story: Story::default() };
@@ -204,7 +166,7 @@ async fn the_lines_of_the_readme_come_back_with_a_new_ticket_each_time() {
     let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_RETRY_SECONDS", "1")]).await;
     let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
     let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").display().to_string();
-    let (url, token) = (format!("http://{}", wire.address), token(1, &[7], None, false));
+    let (url, token) = (wire.url(), token(1, &[7], None, false));
     let arguments = [url.as_str(), &token, &readme];
     let started = Program::start(Runner::Node, "tickets_eventsource.mjs", "eventsource", &arguments);
     let Some(program) = started else { return };

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod answers;
 pub mod apache;
 pub mod blocks;
+pub mod browser;
 pub mod checker;
 pub mod crowd;
 pub mod kafka;
@@ -15,6 +16,7 @@ pub mod secrets;
 pub mod server;
 pub mod sse;
 pub mod topics;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -63,12 +63,12 @@ impl Runner {
     }
 }
 
-fn runs(program: &str, question: &str) -> Result<(), String> {
+pub fn runs(program: &str, question: &str) -> Result<(), String> {
     let ended = Command::new(program).arg(question).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if ended.is_ok() { Ok(()) } else { Err(format!("{program} is not installed")) }
 }
 
-fn is_there(path: &Path) -> Result<(), String> {
+pub fn is_there(path: &Path) -> Result<(), String> {
     if path.exists() { Ok(()) } else { Err(format!("{} is not there", path.display())) }
 }
 
@@ -85,7 +85,7 @@ impl Program {
         let mut command = match runner.command(file, needs) {
             Ok(command) => command,
             Err(missing) => {
-                skip(file, &missing);
+                skip(&format!("tests/interop/{file}"), &missing);
                 return None;
             }
         };
@@ -143,7 +143,7 @@ impl Drop for Program {
 }
 
 /// Says it where nothing captures it; an error where everything has to run.
-fn skip(file: &str, missing: &str) {
-    assert!(!apache::everything_is_required(), "tests/interop/{file} cannot run: {missing}");
-    apache::say(&format!("SKIPPED tests/interop/{file}: {missing} (tests/all installs it)"));
+pub fn skip(what: &str, missing: &str) {
+    assert!(!apache::everything_is_required(), "{what} cannot run: {missing}");
+    apache::say(&format!("SKIPPED {what}: {missing} (tests/all installs it)"));
 }

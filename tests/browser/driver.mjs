@@ -1,0 +1,106 @@
+// A browser by remote control: `node driver.mjs <chromium>` reads one command a line, as JSON, and answers each with a
+// line. The scenes are in tests/it/browser; what a page of theirs does is in page.html. It ends when its input does.
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+// As many processes as tabs: one that crashes takes no other with it.
+const args = ['--no-sandbox', '--renderer-process-limit=200', ...quiet];
+// Whoever started this may be gone already.
+process.stdout.on('error', () => {});
+const browser = await chromium.launch({ executablePath: process.argv[2], args });
+
+/** Profiles, each with its own cookies and connections; and tabs, by the names that scenes give them. */
+const profiles = new Map();
+const tabs = new Map();
+
+/** What is wrong in a tab goes to its profile: mistakes of scripts, and what a page's policy forbade. A connection that
+ *  broke is none. */
+function watch(profile, tab, page) {
+  const complain = (what) => profile.complaints.push(`${tab}: ${what}`);
+  page.on('pageerror', (error) => complain(error.message));
+  page.on('console', (said) => /Content Security Policy/i.test(said.text()) && complain(said.text()));
+  page.on('dialog', (dialog) => {
+    complain(`a dialog: ${dialog.message()}`);
+    dialog.dismiss().catch(() => {});
+  });
+}
+
+const inPage = (js) => new Function(`return async (arg) => { ${js} }`)();
+
+const verbs = {
+  async profile({ profile, ...options }) {
+    const context = await browser.newContext({ locale: 'ko-KR', timezoneId: 'Asia/Seoul', ...options });
+    profiles.set(profile, { context, complaints: [], requests: [] });
+  },
+  async open({ profile, tab, url }) {
+    const mine = profiles.get(profile);
+    const page = await mine.context.newPage();
+    watch(mine, tab, page);
+    // Not by Playwright's own events: they leave preflights out.
+    const session = await mine.context.newCDPSession(page);
+    session.on('Network.requestWillBeSent', ({ type, request }) => mine.requests.push(`${type} ${request.method} ${request.url}`));
+    await session.send('Network.enable');
+    tabs.set(tab, page);
+    await page.goto(url);
+  },
+  async close({ tab }) {
+    await tabs.get(tab).close();
+    tabs.delete(tab);
+  },
+  /** As when its process dies: nothing in it is told. */
+  async crash({ tab }) {
+    const page = tabs.get(tab);
+    const session = await page.context().newCDPSession(page);
+    const crashed = new Promise((resolve) => page.once('crash', resolve));
+    session.send('Page.crash').catch(() => {});
+    await crashed;
+    tabs.delete(tab);
+  },
+  run: ({ tab, js, arg }) => tabs.get(tab).evaluate(inPage(js), arg),
+  async until({ tab, js, arg, patience }) {
+    try {
+      await tabs.get(tab).waitForFunction(new Function('arg', `return ${js}`), arg, { timeout: patience, polling: 20 });
+    } catch (error) {
+      const look = () => JSON.stringify(globalThis.story ?? document.body.innerText);
+      const shows = await tabs.get(tab).evaluate(look).catch(String);
+      throw new Error(`${tab} never came to: ${js} ${JSON.stringify(arg)}: ${error.message}\n${shows.slice(-4000)}`);
+    }
+  },
+  /** Headless tabs are all on top: being hidden is told to the page alone. */
+  look: ({ tab, away }) =>
+    tabs.get(tab).evaluate((away) => {
+      Object.defineProperty(document, 'visibilityState', { value: away ? 'hidden' : 'visible', configurable: true });
+      Object.defineProperty(document, 'hidden', { value: away, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, away),
+  offline: ({ profile, on }) => profiles.get(profile).context.setOffline(on),
+  cookie: ({ profile, cookie }) => profiles.get(profile).context.addCookies([cookie]),
+  /** What its tabs asked servers for since the last time, with preflights. */
+  requests: ({ profile }) => profiles.get(profile).requests.splice(0),
+  /** Something longer, in a module of its own: `export default async ({ page, context, arg }) => …`. */
+  async play({ tab, file, arg }) {
+    const page = tabs.get(tab);
+    return (await import(pathToFileURL(file))).default({ page, context: page.context(), browser, arg });
+  },
+  /** Ends a profile with its tabs; what they complained of. */
+  async done({ profile }) {
+    const { context, complaints } = profiles.get(profile);
+    profiles.delete(profile);
+    await context.close();
+    return complaints;
+  },
+};
+
+async function answer({ id, verb, ...rest }) {
+  try {
+    console.log(JSON.stringify({ id, value: (await verbs[verb](rest)) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ id, error: String(error?.message ?? error) }));
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) answer(JSON.parse(line));
+await browser.close();
+process.exit(0);
