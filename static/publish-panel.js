@@ -53,6 +53,9 @@ const kinds = {
   },
 };
 
+/** As they stand in the panel. An export is no event to write but something to ask for. */
+const ORDER = ["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"];
+
 function at(mall) {
   return { mallNo: Number(mall), mallName: MALLS[mall] };
 }
@@ -93,7 +96,7 @@ export function publishPanel(root, { key, people, exports }) {
     const words = t();
     root.querySelector("h2").textContent = words.publish;
     root.querySelector("section h3").textContent = words.what;
-    chips.replaceChildren(...["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"].map((name) =>
+    chips.replaceChildren(...ORDER.map((name) =>
       h("button", { type: "button", "aria-pressed": String(name === kind), textContent: words.kinds[name],
         onclick: () => (name === "excel" ? exports() : choose(name)) })));
     toLabel.firstElementChild.textContent = words.to;
@@ -117,7 +120,7 @@ export function publishPanel(root, { key, people, exports }) {
     kind = name;
     values = {};
     for (const [i, chip] of [...chips.children].entries()) {
-      chip.setAttribute("aria-pressed", String(["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"][i] === name));
+      chip.setAttribute("aria-pressed", String(ORDER[i] === name));
     }
     drawFields();
     preview();
