@@ -335,7 +335,5 @@ export function operatorPane(options) {
       drawState();
       drawAll();
     },
-    counts: () => ({ ...counts }),
-    titles: () => items.filter((item) => !item.divider).map((item) => item.title),
   };
 }

@@ -2,6 +2,7 @@
 
 import { h } from "/dom.js";
 import { examples } from "/code.js";
+import { post } from "/page.js";
 import { spoken, t } from "/texts.js";
 
 const MALLS = { 1001: "온달몰", 1002: "평강몰" };
@@ -15,7 +16,7 @@ const kinds = {
     make: ({ mall, title, amount }) => ({ type: "order.created", data: { ...at(mall), orderNo: `${now().slice(0, 10).replaceAll("-", "")}${serial()}`,
       orderYmdt: now(), currencyCode: "KRW", firstPayAmt: Number(amount) + 89000, orderProductOptions: [
         { productName: title, orderCnt: 1, salePrice: Number(amount), amount: Number(amount), partnerNo: 501, partnerName: "한결식품" },
-        { productName: "울 니트", orderCnt: 1, salePrice: 89000, amount: 89000, partnerNo: 502, partnerName: "두리패션" }] } }),
+        { productName: "선물 포장 세트", orderCnt: 1, salePrice: 89000, amount: 89000 }] } }),
   },
   claim: {
     fields: [["mall", "1001"], ["amount", "39000"]],
@@ -150,16 +151,11 @@ export function publishPanel(root, { key, people, exports }) {
     }
   }
 
-  async function post(event, query = "") {
-    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${key}` };
-    return fetch(`/notifications${query}`, { method: "POST", headers, body: JSON.stringify(event) });
-  }
-
   async function preview() {
     const made = event();
     const number = (asked += 1);
     drawCode(made);
-    const answer = made && await post(made, "?dryRun=true").then((sent) => sent.json(), () => null);
+    const answer = made && await post("/notifications?dryRun=true", made, key).then((sent) => sent.json(), () => null);
     if (number !== asked) return;
     const viewers = answer?.viewers ?? [];
     receives.textContent = viewers.length > 0 ? t().receives(viewers.filter((one) => one.sees).length, viewers.length) : problem(answer);
@@ -181,7 +177,7 @@ export function publishPanel(root, { key, people, exports }) {
   async function publish(made) {
     const began = performance.now();
     done.textContent = t().publishing;
-    const answer = await post(made).catch(() => null);
+    const answer = await post("/notifications", made, key).catch(() => null);
     const took = performance.now() - began;
     const body = await answer?.json().catch(() => null);
     last = answer?.status === 202 ? { ...body, began, took } : null;
@@ -228,5 +224,5 @@ export function publishPanel(root, { key, people, exports }) {
       h("div", { className: "copy" }, pre, copy));
   }
 
-  return { choose, publish, shown, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
+  return { shown, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
 }

@@ -1,7 +1,7 @@
 // One pane over the browser's own EventSource, with nothing of ours between: a ticket, a stream, the last id.
 
 import { operatorPane } from "/operator-pane.js";
-import { cast, download, head, sound, who } from "/page.js";
+import { cast, download, head, post, sound, who } from "/page.js";
 import { publishPanel } from "/publish-panel.js";
 import { language, spoken } from "/texts.js";
 
@@ -35,14 +35,9 @@ const pane = operatorPane({
   head: who(people, 70001, look),
   code: CODE,
   sound,
-  cut: people && (() => post("/demo/cut", { seconds: 5 })),
+  cut: people && (() => post("/demo/cut", { seconds: 5 }, current.token)),
   download: (link) => download(link, current.token),
 });
-
-function post(path, body) {
-  return fetch(path, { method: "POST", body: body && JSON.stringify(body),
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${current.token}` } });
-}
 
 function look(operator) {
   current = operator;
@@ -56,7 +51,7 @@ async function listen() {
   clearTimeout(again);
   events?.close();
   const mine = current;
-  const answer = await post("/tickets").catch(() => null);
+  const answer = await post("/tickets", undefined, current.token).catch(() => null);
   if (mine !== current) return;
   if (!answer?.ok) {
     pane.handlers.state({ state: answer?.status === 401 ? "ended" : answer ? "accounts" : "waiting" });
@@ -110,5 +105,5 @@ spoken(() => {
   if (current) look(current);
 });
 if (people) {
-  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/export", {}) });
+  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/export", {}, current.token) });
 }
