@@ -61,7 +61,7 @@ function at(mall) {
  * @param {HTMLElement} root
  * @param {object} options
  * @param {string} options.key the publisher's key of the demo
- * @param {object[]} options.people the cast
+ * @param {any[]} options.people the cast
  * @param {() => void} options.exports asks for an export, which only a running job shows well
  * @param {(sent: { id: string, began: number }) => void} [options.sent]
  */
@@ -196,7 +196,7 @@ export function publishPanel(root, { key, people, exports, sent }) {
   }
 
   function drawCode(made) {
-    const place = code.lastElementChild;
+    const place = /** @type {HTMLElement} */ (code.lastElementChild);
     const chosen = place.dataset.chosen ?? "kcat";
     const all = made ? examples(made) : {};
     const pre = h("pre", { textContent: all[chosen] ?? "", tabIndex: 0 });
