@@ -4,6 +4,7 @@
 
 mod breaks;
 mod comings;
+mod hostile;
 mod tabs;
 mod words;
 
