@@ -20,7 +20,8 @@
  *
  * @typedef {{ id: string, type: string, category?: string, severity: string, title: string, body?: string, link?: string,
  *   mallNo?: number, mallName?: string, partnerNo?: number, at: string, occurredAt?: string, expiresAt?: string,
- *   collapseKey?: string, silent?: boolean, correlationId?: string, actorNo?: number, handledBy?: unknown, data?: any }} Notification
+ *   collapseKey?: string, silent?: boolean, correlationId?: string, actorNo?: number, handledBy?: unknown, data?: any,
+ *   running?: boolean }} Notification
  *
  * @typedef {"connecting" | "catching-up" | "caught-up" | "live" | "paused" | "reconnecting" | "waiting" | "offline"
  *   | "accounts" | "resting" | "ended" | "replaced" | "refused"} StateName
@@ -54,22 +55,28 @@ export function backoff(n, random = Math.random) {
   return random() * Math.min(CAP, BASE * 2 ** n);
 }
 
-/** Whether a notification takes the place of a shown one: the same key, and nothing newer is overwritten by what is late.
- * @param {Notification} next @param {Notification} shown */
-export function replaces(next, shown) {
-  if (!next.collapseKey || next.collapseKey !== shown.collapseKey) return false;
-  const [isRunning, wasRunning] = [running(next), running(shown)];
-  if (isRunning && !wasRunning) return false;
-  const [version, before] = [next.data?.version, shown.data?.version];
-  if (isRunning && wasRunning && Number.isFinite(version) && Number.isFinite(before)) return version >= before;
-  if (!isRunning && wasRunning) return true;
-  return time(next) >= time(shown);
+const SEVERITIES = ["info", "notice", "warning", "error", "critical"];
+
+/** What becomes of a shown notification when another comes: it is about `another` thing, or comes too `late`, or takes
+ * its place, as `unread` or, being less severe, as `read`.
+ * @param {Notification} next @param {Notification} shown @returns {"another" | "late" | "unread" | "read"} */
+export function meets(next, shown) {
+  if (!next.collapseKey || itemOf(next) !== itemOf(shown)) return "another";
+  // The end of a job is the end, whatever the clocks of those say who work on it.
+  if (!next.running === !shown.running ? older(next, shown) : next.running) return "late";
+  return SEVERITIES.indexOf(next.severity) < SEVERITIES.indexOf(shown.severity) ? "read" : "unread";
 }
 
-/** @param {Notification} n */
-const running = (n) => /\.(queued|progress)$/.test(n.type);
-/** @param {Notification} n */
-const time = (n) => Date.parse(n.occurredAt ?? n.at) || 0;
+/** What a notification is about: keys of two malls never meet. @param {Notification} n */
+export const itemOf = (n) => `${n.mallNo ?? ""} ${n.collapseKey}`;
+
+/** @param {Notification} next @param {Notification} shown */
+function older(next, shown) {
+  const [version, before] = [next.data?.version, shown.data?.version];
+  if (Number.isInteger(version) && Number.isInteger(before) && version !== before) return version < before;
+  if (next.occurredAt && shown.occurredAt) return Date.parse(next.occurredAt) < Date.parse(shown.occurredAt);
+  return Date.parse(next.at) < Date.parse(shown.at);
+}
 
 /** Opens a line. It stays until `close`. @param {Options} options */
 export function connect(options) {
@@ -249,9 +256,11 @@ export class Line {
       if (this.#kept.length > KEPT) this.#kept.shift();
     }
     const body = JSON.parse(frame.data);
-    if (frame.event === "job") this.#jobs.set(body.collapseKey, frame);
-    else this.#jobs.delete(body.collapseKey);
-    if (frame.event === "job") return this.#say("job", body);
+    this.#jobs.delete(itemOf(body));
+    if (frame.event === "job") {
+      this.#jobs.set(itemOf(body), frame);
+      return this.#say("job", { ...body, running: true });
+    }
     if (frame.event === "gap") return this.#say("gap", body);
     if (this.#ids.has(body.id)) return this.#say("repeated", body);
     this.#ids.add(body.id);
@@ -349,18 +358,12 @@ class Wire {
     const turn = (this.#turn += 1);
     this.#opening = true;
     if (this.#tries === 0 && !this.#before) this.#to.state({ state: "connecting" });
+    const { status, ticket } = await this.#ask().catch(() => ({ status: 0, ticket: "" }));
+    if (turn !== this.#turn) return;
+    this.#opening = false;
+    if (status !== 200) return this.#refused(status);
     const query = new URLSearchParams();
-    try {
-      const ticket = this.#options.token ? await this.#ticket() : await this.#cookie();
-      if (turn !== this.#turn) return;
-      if (ticket === null) return;
-      if (ticket) query.set("ticket", ticket);
-    } catch {
-      if (turn === this.#turn) this.#later({ state: this.#tries > 0 ? "waiting" : "reconnecting" });
-      return;
-    } finally {
-      if (turn === this.#turn) this.#opening = false;
-    }
+    if (ticket) query.set("ticket", ticket);
     if (this.#position) query.set("last_event_id", this.#position);
     if (this.#options.lang) query.set("lang", this.#options.lang);
     const events = new EventSource(`${this.#base()}/notifications?${query}`, { withCredentials: !this.#options.token });
@@ -378,32 +381,23 @@ class Wire {
     return this.#options.url.replace(/\/+$/, "");
   }
 
-  /** A new one each time: it opens one stream. Null: it is over, and said. */
-  async #ticket() {
-    const token = await this.#options.token?.();
-    const headers = { Authorization: `Bearer ${token}` };
-    const answer = await this.#ask("/tickets", { method: "POST", headers });
-    return this.#let(answer.status) ? (await answer.json()).ticket : null;
+  /** Asks to be let in: for a ticket, a new one each time, as it opens one stream. With a cookie an EventSource would do,
+   *  but cannot say why it was refused. */
+  async #ask() {
+    const { token } = this.#options;
+    /** @type {RequestInit} */
+    const how = token ? { method: "POST", headers: { Authorization: `Bearer ${await token()}` } }
+      : { method: "HEAD", credentials: "include" };
+    const path = token ? "/tickets" : "/notifications";
+    const answer = await fetch(this.#base() + path, { ...how, signal: AbortSignal.timeout(PATIENCE) });
+    return { status: answer.status, ticket: token && answer.ok ? (await answer.json()).ticket : "" };
   }
 
-  /** With a cookie an EventSource would do, but cannot say why it was refused. */
-  async #cookie() {
-    const answer = await this.#ask("/notifications", { method: "HEAD", credentials: "include" });
-    return this.#let(answer.status) ? "" : null;
-  }
-
-  /** @param {string} path @param {RequestInit} how */
-  #ask(path, how) {
-    return fetch(this.#base() + path, { ...how, signal: AbortSignal.timeout(PATIENCE) });
-  }
-
-  /** @param {number} status */
-  #let(status) {
-    if (status < 300) return true;
+  /** @param {number} status 0: no answer */
+  #refused(status) {
     if (status === 401) this.#end("ended", "expired");
     else if (status === 403) this.#end("refused");
-    else this.#later({ state: status === 503 ? "accounts" : "waiting" });
-    return false;
+    else this.#later({ state: status === 503 ? "accounts" : status || this.#tries > 0 ? "waiting" : "reconnecting" });
   }
 
   /** A line on which nothing comes for two heartbeats and some is dead, whatever the system believes. @param {number} heartbeat */

@@ -1,6 +1,7 @@
 // Makes elements. Texts become text nodes and nothing else; an address is followed only if it is http or https.
 
-/** @returns {HTMLElement} */
+/** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {any} [props] @param {any[]} children
+ *  @returns {HTMLElementTagNameMap[T]} */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {

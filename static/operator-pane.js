@@ -3,7 +3,7 @@
 // A pane is given a source, which calls back with what comes; it does not know whether that came over allim.js or a bare
 // EventSource. It counts by itself: received, missing, repeated are what this page saw, not what somebody claims.
 
-import { replaces } from "/allim.js";
+import { itemOf, meets } from "/allim.js";
 import { announce, h, icon, safe, show } from "/dom.js";
 import { ago, exactly, language, spoken, t, won } from "/texts.js";
 
@@ -13,7 +13,6 @@ const MOST_FRAMES = 20;
 /** So many of one type, each within so long of the next, are one row. */
 const CROWD = 6;
 const CROWDED = 3000;
-const LOUDER = ["info", "notice", "warning", "error", "critical"];
 
 /**
  * @param {object} options
@@ -32,6 +31,7 @@ export function operatorPane(options) {
   const ids = new Set();
   const elements = new WeakMap();
   const counts = { received: 0, missing: 0, repeated: 0 };
+  /** @type {any} */
   let state = { state: "connecting" };
   let me = null;
   let fresh = 0;
@@ -106,15 +106,13 @@ export function operatorPane(options) {
         return draw();
       }
       ids.add(notification.id);
-      const key = notification.collapseKey;
-      const old = key ? items.findIndex((item) => item.collapseKey === key && item.mallNo === notification.mallNo) : -1;
-      if (key && jobs.has(key)) finish(jobs.get(key), notification);
-      if (old >= 0 && !replaces(notification, items[old])) return draw();
+      const old = items.findIndex((item) => meets(notification, item) !== "another");
+      const verdict = old >= 0 && meets(notification, items[old]);
+      if (jobs.has(itemOf(notification))) finish(notification);
+      if (verdict === "late") return draw();
       const before = old >= 0 ? items.splice(old, 1)[0] : null;
       const own = me !== null && notification.actorNo === me;
-      // Whoever has not seen an alert need not be called to its end.
-      const calmer = before && LOUDER.indexOf(notification.severity) < LOUDER.indexOf(before.severity);
-      const item = { ...notification, arrived: Date.now(), seen: own || calmer || Boolean(notification.silent) };
+      const item = { ...notification, arrived: Date.now(), seen: own || verdict === "read" || Boolean(notification.silent) };
       if (before && before === cutAt) cutAt = item;
       items.unshift(item);
       items.length = Math.min(items.length, MOST_ROWS);
@@ -127,10 +125,11 @@ export function operatorPane(options) {
       }
       draw();
     },
-    job(job) {
-      const known = jobs.get(job.collapseKey);
-      if (known?.ended || (known && !replaces(job, known))) return;
-      jobs.set(job.collapseKey, { ...job, arrived: Date.now() });
+    job(came) {
+      const job = { ...came, running: true, arrived: Date.now() };
+      const known = jobs.get(itemOf(job));
+      if (known && meets(job, known) === "late") return;
+      jobs.set(itemOf(job), job);
       draw();
     },
     gap(gap) {
@@ -154,9 +153,10 @@ export function operatorPane(options) {
     },
   };
 
-  function finish(job, end) {
-    jobs.set(end.collapseKey, { ...end, ended: true, arrived: Date.now() });
-    for (const [key, one] of jobs) if (one.ended && jobs.size > 3 && one !== job) jobs.delete(key);
+  function finish(end) {
+    const ended = { ...end, ended: true, arrived: Date.now() };
+    jobs.set(itemOf(end), ended);
+    for (const [key, one] of jobs) if (one.ended && jobs.size > 3 && one !== ended) jobs.delete(key);
   }
 
   function caughtUp({ missed, tookMs }) {

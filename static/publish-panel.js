@@ -65,9 +65,9 @@ function at(mall) {
  * @param {HTMLElement} root
  * @param {object} options
  * @param {string} options.key the publisher's key of the demo
- * @param {object[]} options.people the cast
+ * @param {any[]} options.people the cast
  * @param {() => void} options.exports asks for an export, which only a running job shows well
- *  */
+ */
 export function publishPanel(root, { key, people, exports }) {
   let kind = "order";
   let values = {};
@@ -210,7 +210,7 @@ export function publishPanel(root, { key, people, exports }) {
   }
 
   function drawCode(made) {
-    const place = code.lastElementChild;
+    const place = /** @type {HTMLElement} */ (code.lastElementChild);
     const chosen = place.dataset.chosen ?? "kcat";
     const all = made ? examples(made, key) : {};
     const pre = h("pre", { textContent: all[chosen] ?? "", tabIndex: 0 });

@@ -1,7 +1,6 @@
 // A browser by remote control: `node driver.mjs <chromium>` reads one command a line, as JSON, and answers each with a
 // line. The scenes are in tests/it/browser; what a page of theirs does is in page.html. It ends when its input does.
 import { createInterface } from 'node:readline';
-import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const quiet = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -77,13 +76,11 @@ const verbs = {
     }, away),
   offline: ({ profile, on }) => profiles.get(profile).context.setOffline(on),
   cookie: ({ profile, cookie }) => profiles.get(profile).context.addCookies([cookie]),
+  /** Answers for addresses, in place of who is there. */
+  answer: ({ profile, like, kind, body }) =>
+    profiles.get(profile).context.route(like, (route) => route.fulfill({ contentType: kind, body })),
   /** What its tabs asked servers for since the last time, with preflights. */
   requests: ({ profile }) => profiles.get(profile).requests.splice(0),
-  /** Something longer, in a module of its own: `export default async ({ page, context, arg }) => …`. */
-  async play({ tab, file, arg }) {
-    const page = tabs.get(tab);
-    return (await import(pathToFileURL(file))).default({ page, context: page.context(), browser, arg });
-  },
   /** Ends a profile with its tabs; what they complained of. */
   async done({ profile }) {
     const { context, complaints } = profiles.get(profile);

@@ -21,7 +21,7 @@ async fn a_ticket_is_asked_for_each_time_with_the_token_of_the_moment() {
     stage.accounts.change(&somebody(), None);
     wire.cut();
     stage.tell("missed").await;
-    tab.until("is('caught-up')").await;
+    tab.until("isLive() && story.titles.length > 0").await;
     assert_eq!(titles(&tab).await, ["missed"]);
     let again = stage.profile.requests().await;
     let stream = again.iter().find(|asked| asked.contains("/notifications?ticket=")).expect("a stream");
@@ -89,7 +89,7 @@ async fn who_is_replaced_stays_away_until_a_person_wants_it() {
     second.until("story.titles.length === 1").await;
     assert_eq!(first.value("[line.state.state, story.titles, story.hellos]").await, json!(["replaced", [], 1]));
     first.run("line.retry()", json!(null)).await;
-    first.until("is('caught-up')").await;
+    first.until("isLive() && story.titles.length > 0").await;
     second.until("is('replaced')").await;
     assert_eq!(titles(&first).await, ["for the second"]);
     stage.profile.done().await;
@@ -109,7 +109,7 @@ async fn who_is_logged_out_is_told_and_goes_on_with_a_new_token() {
     tab.run("line.retry()", json!(null)).await;
     tab.until("line.state.reason === 'expired'").await;
     tab.run("globalThis.bearer = arg; line.retry()", json!(token(1, &[7], None, true))).await;
-    tab.until("is('caught-up')").await;
+    tab.until("isLive() && story.titles.length > 0").await;
     assert_eq!(titles(&tab).await, ["missed"]);
     stage.profile.done().await;
 }
@@ -146,7 +146,7 @@ async fn a_hidden_tab_gives_its_stream_back_and_goes_on_without_a_hole_when_it_i
     stage.streams(0.0).await;
     stage.tell("hidden").await;
     tab.look_away(false).await;
-    tab.until("is('caught-up')").await;
+    tab.until("isLive() && story.titles.length === 2").await;
     stage.tell("seen again").await;
     tab.until("story.titles.length === 3").await;
     assert_eq!(titles(&tab).await, ["seen", "hidden", "seen again"]);

@@ -4,11 +4,13 @@
 
 mod breaks;
 mod comings;
+mod hostile;
 mod tabs;
+mod words;
 
-use std::net::SocketAddr;
+use std::{collections::HashMap, net::SocketAddr};
 
-use axum::{Router, response::Html, routing::get};
+use axum::{Router, extract::Query, response::Html, routing::get};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -19,6 +21,7 @@ use crate::harness::{
 };
 
 const PAGE: &str = include_str!("../../browser/page.html");
+const DOZEN: &str = include_str!("../../browser/dozen.html");
 
 /// A broker, accounts, a server that knows the back office's origin, and a browser.
 pub struct Stage {
@@ -38,7 +41,11 @@ pub fn somebody() -> String {
 
 /// Serves pages as a back office would; gone with the test.
 async fn office() -> SocketAddr {
-    let router = Router::new().route("/page.html", get(async || Html(PAGE)));
+    // As it stands in the file, with Allim where it is.
+    let dozen = async |Query(asked): Query<HashMap<String, String>>| {
+        Html(DOZEN.replace("https://allim.example.com", &asked["allim"]))
+    };
+    let router = Router::new().route("/page.html", get(async || Html(PAGE))).route("/dozen.html", get(dozen));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

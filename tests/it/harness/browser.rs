@@ -90,29 +90,34 @@ fn fresh(word: &str) -> String {
 pub struct Profile {
     driver: &'static Driver,
     name: String,
-    _room: SemaphorePermit<'static>,
+    _room: Option<SemaphorePermit<'static>>,
 }
 
 impl Profile {
     /// None: something is missing for it, and whoever runs the tests has been told.
     pub async fn new() -> Option<Profile> {
-        Profile::with(json!({})).await
-    }
-
-    /// With options of Playwright's `newContext`.
-    pub async fn with(options: Value) -> Option<Profile> {
-        let driver = match &*DRIVER {
-            Ok(driver) => driver,
+        match &*DRIVER {
+            Ok(driver) => {
+                let room = ROOM.acquire().await.expect("never closed");
+                Some(Profile::with(driver, Some(room), json!({})).await)
+            }
             Err(missing) => {
                 program::skip("a test in Chromium", missing);
-                return None;
+                None
             }
-        };
-        let profile = Profile { driver, name: fresh("profile"), _room: ROOM.acquire().await.expect("never closed") };
-        let mut options = options;
+        }
+    }
+
+    /// One more for the same test, with options of Playwright's `newContext`.
+    pub async fn another(&self, options: Value) -> Profile {
+        Profile::with(self.driver, None, options).await
+    }
+
+    async fn with(driver: &'static Driver, room: Option<SemaphorePermit<'static>>, mut options: Value) -> Profile {
+        let profile = Profile { driver, name: fresh("profile"), _room: room };
         options["profile"] = json!(profile.name);
         driver.ask("profile", options).await;
-        Some(profile)
+        profile
     }
 
     pub async fn open(&self, url: &str) -> Tab {
@@ -128,6 +133,11 @@ impl Profile {
 
     pub async fn cookie(&self, cookie: Value) {
         self.driver.ask("cookie", json!({"profile": self.name, "cookie": cookie})).await;
+    }
+
+    /// Answers for addresses like this one in place of who is there.
+    pub async fn answer_with(&self, like: &str, kind: &str, body: &str) {
+        self.driver.ask("answer", json!({"profile": self.name, "like": like, "kind": kind, "body": body})).await;
     }
 
     /// What its tabs asked servers for since this was last called: `Fetch POST http://…`, preflights among it.

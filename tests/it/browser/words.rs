@@ -1,0 +1,41 @@
+//! What the pages' client promises in words: the rule of replacement, how long it waits, and a page of a dozen lines.
+
+use std::{path::Path, process::Command};
+
+use serde_json::json;
+
+use super::{Stage, somebody};
+use crate::harness::program;
+
+fn of_the_project(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
+}
+
+#[test]
+fn the_client_keeps_the_table_of_replacement_and_waits_as_it_says() {
+    if let Err(missing) = program::runs("node", "--version") {
+        return program::skip("tests/browser/words.mjs", &missing);
+    }
+    let arguments = ["tests/browser/words.mjs", "static/allim.js", "tests/replacement.json"].map(of_the_project);
+    let ended = Command::new("node").args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && said.contains("rows of the table hold"), "{said}{ended:?}");
+}
+
+/// The page as somebody would write it who has read the names and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_dozen_lines_is_a_bell() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    assert!(super::DOZEN.lines().count() <= 12);
+    let tab = stage.page().await;
+    let go = "sessionStorage.token = arg.token; setTimeout(() => location.assign('/dozen.html?allim=' + arg.allim));";
+    tab.run(go, json!({"token": somebody(), "allim": stage.url()})).await;
+    tab.until("document.querySelector('#state').textContent === 'live'").await;
+    stage.tell("하나").await;
+    stage.tell("둘").await;
+    tab.until("document.querySelectorAll('#list li').length === 2").await;
+    let shown = tab.value("[...document.querySelectorAll('#list li')].map((row) => row.textContent).sort()").await;
+    assert_eq!(shown, json!(["둘", "하나"]));
+    assert_eq!(tab.value("document.querySelector('#bell').textContent").await, "2");
+    stage.profile.done().await;
+}
