@@ -27,7 +27,6 @@ function open(place, first) {
   let line = null;
   let current = null;
   let away = false;
-  let lang = language();
   const cut = () => post("/demo/cut", { seconds: 5 }, current.token);
   const pane = operatorPane({
     head: who(people, first, look),
@@ -42,7 +41,7 @@ function open(place, first) {
     line?.close();
     current = operator;
     pane.reset(operator.adminNo);
-    line = connect({ url: location.origin, token: async () => operator.token, lang, name: String(operator.adminNo ?? place.id),
+    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), name: String(operator.adminNo ?? place.id),
       position: "earliest" });
     line.on("state", (state) => {
       if (["live", "caught-up"].includes(state.state)) {
@@ -61,13 +60,8 @@ function open(place, first) {
     return does ? { ...state, act: { word: does, does: () => line.retry() } } : state;
   }
 
-  spoken(() => {
-    if (lang === language()) return;
-    lang = language();
-    if (current) look(current);
-  });
   place.append(pane.element);
-  return { cut, exports: () => post("/demo/export", {}, current.token) };
+  return { cut, exports: () => post("/demo/exports", {}, current.token) };
 }
 
 function shop() {

@@ -2,26 +2,28 @@
 
 import { h } from "/dom.js";
 import { examples } from "/code.js";
-import { post } from "/page.js";
+import { named, post } from "/page.js";
 import { spoken, t } from "/texts.js";
 
 const MALLS = { 1001: "온달몰", 1002: "평강몰" };
 const now = () => new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 19).replace("T", " ");
 const serial = () => String(Date.now()).slice(-9);
+const orderNo = () => now().slice(0, 10).replaceAll("-", "") + serial();
+const FOOD = { partnerNo: 501, partnerName: "한결식품" };
 
 /** What each kind asks for, and the event it becomes. A field is [name, value]; `mall` is a choice. */
 const kinds = {
   order: {
     fields: [["mall", "1001"], ["title", "사과 3kg"], ["amount", "39000"]],
-    make: ({ mall, title, amount }) => ({ type: "order.created", data: { ...at(mall), orderNo: `${now().slice(0, 10).replaceAll("-", "")}${serial()}`,
+    make: ({ mall, title, amount }) => ({ type: "order.created", data: { ...at(mall), orderNo: orderNo(),
       orderYmdt: now(), currencyCode: "KRW", firstPayAmt: Number(amount) + 89000, orderProductOptions: [
-        { productName: title, orderCnt: 1, salePrice: Number(amount), amount: Number(amount), partnerNo: 501, partnerName: "한결식품" },
+        { productName: title, orderCnt: 1, salePrice: Number(amount), amount: Number(amount), ...FOOD },
         { productName: "선물 포장 세트", orderCnt: 1, salePrice: 89000, amount: 89000 }] } }),
   },
   claim: {
     fields: [["mall", "1001"], ["amount", "39000"]],
     make: ({ mall, amount }) => ({ type: "claim.requested", data: { ...at(mall), claimNo: Number(serial()), claimType: "RETURN",
-      claimYmdt: now(), orderNo: `20261120${serial()}`, partnerNo: 501, partnerName: "한결식품", claimReasonType: "DEFECTIVE_PRODUCT",
+      claimYmdt: now(), orderNo: orderNo(), ...FOOD, claimReasonType: "DEFECTIVE_PRODUCT",
       claimAmt: Number(amount) } }),
   },
   inquiry: {
@@ -32,12 +34,12 @@ const kinds = {
   approval: {
     fields: [["mall", "1001"], ["title", "사과 3kg 선물세트"]],
     make: ({ mall, title }) => ({ type: "product.approval.approved", data: { ...at(mall), productNo: Number(serial()), productName: title,
-      partnerNo: 501, partnerName: "한결식품", approvedDateTime: now(), approvedByAdminNo: 70002 } }),
+      ...FOOD, approvedDateTime: now(), approvedByAdminNo: 70002 } }),
   },
   fds: {
     fields: [["mall", "1001"], ["amount", "1450000"]],
     make: ({ mall, amount }) => ({ type: "fds.detected", data: { ...at(mall), fdsCaseNo: `FDS-${serial()}`, ruleName: "동일 카드 단시간 다회 결제 시도",
-      riskLevel: "HIGH", orderNo: `20261120${serial()}`, amount: Number(amount), currencyCode: "KRW", detectedYmdt: now() } }),
+      riskLevel: "HIGH", orderNo: orderNo(), amount: Number(amount), currencyCode: "KRW", detectedYmdt: now() } }),
   },
   notice: {
     fields: [["title", "연말 배송 마감 안내"], ["body", "12월 30일 16시 이후 주문은 1월 2일부터 출고됩니다."]],
@@ -98,13 +100,13 @@ export function publishPanel(root, { key, people, exports }) {
     root.querySelector("h2").textContent = words.publish;
     root.querySelector("section h3").textContent = words.what;
     chips.replaceChildren(...ORDER.map((name) =>
-      h("button", { type: "button", "aria-pressed": String(name === kind), textContent: words.kinds[name],
+      h("button", { type: "button", value: name, textContent: words.kinds[name],
         onclick: () => (name === "excel" ? exports() : choose(name)) })));
     toLabel.firstElementChild.textContent = words.to;
     const chosen = to.value;
     const targets = [["", words.toAuto], ["everyone", words.toEveryone], ...Object.entries(MALLS).map(([no, name]) => [`mall:${no}`, words.toMall(name)]),
       ["partner:501", words.toPartner("한결식품")], ["partner:502", words.toPartner("두리패션")],
-      ...people.map((one) => [`operator:${one.adminNo}`, words.toOperator(one.name)])];
+      ...people.map((one) => [`operator:${one.adminNo}`, words.toOperator(named(one))])];
     to.replaceChildren(...targets.map(([value, label]) => h("option", { value, textContent: label, selected: value === chosen })));
     button.textContent = words.publish;
     code.firstElementChild.textContent = words.asCode;
@@ -114,20 +116,16 @@ export function publishPanel(root, { key, people, exports }) {
     all.nextElementSibling.textContent = words.oldAll;
     old.querySelector("button").textContent = words.publish;
     drawFields();
-    preview();
   });
 
   function choose(name) {
     kind = name;
     values = {};
-    for (const [i, chip] of [...chips.children].entries()) {
-      chip.setAttribute("aria-pressed", String(ORDER[i] === name));
-    }
     drawFields();
-    preview();
   }
 
   function drawFields() {
+    for (const chip of chips.querySelectorAll("button")) chip.setAttribute("aria-pressed", String(chip.value === kind));
     fields.replaceChildren(...kinds[kind].fields.map(([name, value]) => {
       const label = h("label", {}, t()[name]);
       const input = name === "mall" ? h("select", { name }, ...Object.entries(MALLS).map(([no, mall]) => h("option", { value: no, textContent: mall })))
@@ -138,6 +136,7 @@ export function publishPanel(root, { key, people, exports }) {
       label.append(input);
       return label;
     }));
+    preview();
   }
 
   /** The event of the form; null while its JSON is none. */
@@ -160,8 +159,10 @@ export function publishPanel(root, { key, people, exports }) {
     const viewers = answer?.viewers ?? [];
     receives.textContent = viewers.length > 0 ? t().receives(viewers.filter((one) => one.sees).length, viewers.length) : problem(answer);
     list.replaceChildren(...viewers.map((one) => h("li", { className: one.sees ? "yes" : "",
-      textContent: one.sees ? `● ${one.name}` : `○ ${one.name} · ${t().reasons[one.reason] ?? one.reason}` })));
+      textContent: one.sees ? `● ${called(one)}` : `○ ${called(one)} · ${t().reasons[one.reason] ?? one.reason}` })));
   }
+
+  const called = ({ adminNo, name }) => named(people.find((one) => one.adminNo === adminNo) ?? { name });
 
   function problem(answer) {
     return answer?.errors?.map((error) => `${error.pointer} ${error.detail}`).join(" · ") ?? answer?.detail ?? "";

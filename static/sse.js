@@ -3,7 +3,7 @@
 import { operatorPane } from "/operator-pane.js";
 import { cast, download, head, post, sound, who } from "/page.js";
 import { publishPanel } from "/publish-panel.js";
-import { language, spoken } from "/texts.js";
+import { language } from "/texts.js";
 
 const CODE = `let last = "";
 async function listen() {
@@ -29,7 +29,6 @@ let last = "earliest";
 let missed = 0;
 let before = false;
 let cameAt = 0;
-let lang = language();
 
 const pane = operatorPane({
   head: who(people, 70001, look),
@@ -62,7 +61,7 @@ async function listen() {
   if (mine !== current) return;
   missed = 0;
   cameAt = performance.now();
-  events = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${lang}`);
+  events = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${language()}`);
   for (const name of NAMES) events.addEventListener(name, (event) => hear(name, event));
   events.onerror = () => {
     events.close();
@@ -99,11 +98,6 @@ function hear(name, { data, lastEventId }) {
 
 head();
 document.getElementById("left").append(pane.element);
-spoken(() => {
-  if (lang === language()) return;
-  lang = language();
-  if (current) look(current);
-});
 if (people) {
-  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/export", {}, current.token) });
+  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token) });
 }
