@@ -276,7 +276,7 @@ export function operatorPane(options) {
         ? h("p", { textContent: item.sum > 0 ? `${t().sum} ${won(item.sum)}` : "" })
         : item.body ? h("p", { dir: "auto", textContent: item.body }) : null,
       h("p", { className: "meta" },
-        item.mallName ? h("span", { dir: "auto", textContent: item.mallName }) : null, time,
+        item.mallName && !item.body?.includes(item.mallName) ? h("span", { dir: "auto", textContent: item.mallName }) : null, time,
         item.handledBy !== undefined ? h("span", { className: "handled", textContent: handled(item) }) : null,
         own ? fileButton(link) : link ? h("a", { href: link, rel: "noreferrer", target: "_blank", textContent: t().open }) : null)));
     if (!item.group) elements.set(item, { li, time, lang: language() });

@@ -1,5 +1,6 @@
 // A browser by remote control: `node driver.mjs <chromium>` reads one command a line, as JSON, and answers each with a
 // line. The scenes are in tests/it/browser; what a page of theirs does is in page.html. It ends when its input does.
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
@@ -9,6 +10,8 @@ const args = ['--no-sandbox', '--renderer-process-limit=200', ...quiet];
 // Whoever started this may be gone already.
 process.stdout.on('error', () => {});
 const browser = await chromium.launch({ executablePath: process.argv[2], args });
+
+const AXE = readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 
 /** Profiles, each with its own cookies and connections; and tabs, by the names that scenes give them. */
 const profiles = new Map();
@@ -31,7 +34,7 @@ const inPage = (js) => new Function(`return async (arg) => { ${js} }`)();
 const verbs = {
   async profile({ profile, ...options }) {
     const context = await browser.newContext({ locale: 'ko-KR', timezoneId: 'Asia/Seoul', ...options });
-    profiles.set(profile, { context, complaints: [], requests: [] });
+    profiles.set(profile, { context, complaints: [], requests: [], frames: [] });
   },
   async open({ profile, tab, url }) {
     const mine = profiles.get(profile);
@@ -40,6 +43,7 @@ const verbs = {
     // Not by Playwright's own events: they leave preflights out.
     const session = await mine.context.newCDPSession(page);
     session.on('Network.requestWillBeSent', ({ type, request }) => mine.requests.push(`${type} ${request.method} ${request.url}`));
+    session.on('Network.eventSourceMessageReceived', ({ requestId, eventName, data }) => mine.frames.push({ stream: requestId, event: eventName, data }));
     await session.send('Network.enable');
     tabs.set(tab, page);
     await page.goto(url);
@@ -81,6 +85,30 @@ const verbs = {
     profiles.get(profile).context.route(like, (route) => route.fulfill({ contentType: kind, body })),
   /** What its tabs asked servers for since the last time, with preflights. */
   requests: ({ profile }) => profiles.get(profile).requests.splice(0),
+  /** The raw frames of its event streams since the last time, before any script has seen them. */
+  frames: ({ profile }) => profiles.get(profile).frames.splice(0),
+  click: ({ tab, what }) => tabs.get(tab).click(what),
+  async press({ tab, keys }) {
+    for (const key of keys) await tabs.get(tab).keyboard.press(key);
+  },
+  type: ({ tab, text }) => tabs.get(tab).keyboard.type(text),
+  size: ({ tab, width, height }) => tabs.get(tab).setViewportSize({ width, height }),
+  async picture({ tab, file }) {
+    await tabs.get(tab).screenshot({ path: file });
+  },
+  /** Clicks, and waits for the file that comes of it. */
+  async download({ tab, what }) {
+    const page = tabs.get(tab);
+    const [file] = await Promise.all([page.waitForEvent('download'), page.click(what)]);
+    return { name: file.suggestedFilename(), text: readFileSync(await file.path(), 'utf8') };
+  },
+  /** What keeps people out of a page, as axe sees it. */
+  async axe({ tab }) {
+    const page = tabs.get(tab);
+    await page.evaluate(AXE);
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+    return violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 200)) }));
+  },
   /** Ends a profile with its tabs; what they complained of. */
   async done({ profile }) {
     const { context, complaints } = profiles.get(profile);

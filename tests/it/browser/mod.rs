@@ -5,6 +5,7 @@
 mod breaks;
 mod comings;
 mod hostile;
+mod journey;
 mod tabs;
 mod words;
 

@@ -146,6 +146,12 @@ impl Profile {
         serde_json::from_value(asked).expect("a list")
     }
 
+    /// The raw frames of its event streams since this was last called: `stream`, `event`, `data`.
+    pub async fn frames(&self) -> Vec<Value> {
+        let frames = self.driver.ask("frames", json!({"profile": self.name})).await;
+        serde_json::from_value(frames).expect("a list")
+    }
+
     /// Ends it; nothing in it may have complained.
     pub async fn done(self) {
         let complaints = self.driver.ask("done", json!({"profile": self.name})).await;
@@ -200,5 +206,49 @@ impl Tab {
     /// As when its process dies.
     pub async fn crash(self) {
         self.driver.ask("crash", json!({"tab": self.name})).await;
+    }
+}
+
+/// What a person does, and what there is to look at.
+impl Tab {
+    async fn does(&self, verb: &str, mut what: Value) -> Value {
+        what["tab"] = json!(self.name);
+        self.driver.ask(verb, what).await
+    }
+
+    /// With the mouse, on something that can be seen and reached.
+    pub async fn click(&self, what: &str) {
+        self.does("click", json!({"what": what})).await;
+    }
+
+    pub async fn press(&self, keys: &[&str]) {
+        self.does("press", json!({"keys": keys})).await;
+    }
+
+    pub async fn write(&self, text: &str) {
+        self.does("type", json!({"text": text})).await;
+    }
+
+    pub async fn size(&self, width: u32, height: u32) {
+        self.does("size", json!({"width": width, "height": height})).await;
+    }
+
+    /// Into `target/browser/pictures`.
+    pub async fn picture(&self, name: &str) -> PathBuf {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser/pictures");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let file = folder.join(name);
+        self.does("picture", json!({"file": file})).await;
+        file
+    }
+
+    /// Clicks; the `name` and the `text` of the file that comes of it.
+    pub async fn download(&self, what: &str) -> Value {
+        self.does("download", json!({"what": what})).await
+    }
+
+    /// What keeps people out, as axe sees it.
+    pub async fn axe(&self) -> Vec<Value> {
+        serde_json::from_value(self.does("axe", json!({})).await).expect("a list")
     }
 }
