@@ -7,7 +7,7 @@ import { itemOf, meets } from "/allim.js";
 import { announce, h, icon, safe, show } from "/dom.js";
 import { ago, exactly, language, spoken, t, won } from "/texts.js";
 
-const MOST_ROWS = 200;
+const MOST_ROWS = 1000;
 const SHOWN_ROWS = 60;
 const MOST_FRAMES = 20;
 /** So many of one type, each within so long of the next, are one row. */
@@ -203,7 +203,7 @@ export function operatorPane(options) {
   function drawAll() {
     badge.hidden = unseen === 0;
     badge.textContent = unseen > 99 ? "99+" : String(unseen);
-    bell.setAttribute("aria-label", t().bell(unseen));
+    bell.setAttribute("aria-label", t().bell(badge.textContent));
     counted.replaceChildren(
       t().received, " ", h("b", { textContent: counts.received }), " · ",
       t().missing, " ", h("b", { textContent: Number.isNaN(counts.missing) ? "?" : counts.missing }), " · ",
@@ -268,9 +268,9 @@ export function operatorPane(options) {
     const link = item.link && safe(item.link);
     const own = link && options.download && new URL(link).pathname.startsWith("/demo/exports/");
     const li = h("li", { className: [item.severity === "critical" && "critical", item.seen && "seen", !made && "new"]
-      .filter(Boolean).join(" "), "data-id": item.id, role: item.severity === "critical" && !made ? "alert" : null },
+      .filter(Boolean).join(" "), "data-id": item.id },
     h("span", { className: "icon" }, icon(item.category ?? "notice")),
-    h("div", {},
+    h("div", { role: item.severity === "critical" ? "alert" : null },
       h("h3", { dir: "auto" }, severe ? word(item.severity) : null, label),
       item.group
         ? h("p", { textContent: item.sum > 0 ? `${t().sum} ${won(item.sum)}` : "" })

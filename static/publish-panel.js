@@ -106,7 +106,7 @@ export function publishPanel(root, { key, people, exports }) {
     const chosen = to.value;
     const targets = [["", words.toAuto], ["everyone", words.toEveryone], ...Object.entries(MALLS).map(([no, name]) => [`mall:${no}`, words.toMall(name)]),
       ["partner:501", words.toPartner("한결식품")], ["partner:502", words.toPartner("두리패션")],
-      ...people.map((one) => [`operator:${one.adminNo}`, words.toOperator(named(one))])];
+      ...people.map((one) => [`operator:${one.adminNo}`, named(one)])];
     to.replaceChildren(...targets.map(([value, label]) => h("option", { value, textContent: label, selected: value === chosen })));
     button.textContent = words.publish;
     code.firstElementChild.textContent = words.asCode;

@@ -99,5 +99,6 @@ function hear(name, { data, lastEventId }) {
 head();
 document.getElementById("left").append(pane.element);
 if (people) {
+  post("/demo/traffic", { pace: "calm" });
   publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token) });
 }

@@ -6,6 +6,7 @@ mod breaks;
 mod comings;
 mod hostile;
 mod journey;
+mod looks;
 mod tabs;
 mod words;
 
