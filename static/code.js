@@ -9,12 +9,12 @@ function keyOf(event) {
 }
 
 /** @returns {Record<string, string>} */
-export function examples(event) {
+export function examples(event, publisher) {
   const [line, key] = [JSON.stringify(event), keyOf(event)];
   const text = JSON.stringify(line);
   return {
     kcat: `echo '${line.replaceAll("'", "'\\''")}' |\n  kcat -P -b 127.0.0.1:9092 -t ${TOPIC} -k ${key} \\\n       -X partitioner=murmur2_random`,
-    curl: `curl -X POST ${location.origin}/notifications \\\n  -H 'Authorization: Bearer …' -H 'Content-Type: application/json' \\\n  -d '${line.replaceAll("'", "'\\''")}'`,
+    curl: `curl -X POST ${location.origin}/notifications \\\n  -H 'Authorization: Bearer ${publisher}' -H 'Content-Type: application/json' \\\n  -d '${line.replaceAll("'", "'\\''")}'`,
     Spring: `kafkaTemplate.send("${TOPIC}", "${key}",\n    ${text});`,
     kafkajs: `await producer.send({ topic: "${TOPIC}", acks: -1,\n  messages: [{ key: "${key}", value: JSON.stringify(${JSON.stringify(event, null, 1)}) }] });`,
     Python: `producer.produce("${TOPIC}", key="${key}",\n    value=json.dumps(${line.replaceAll("true", "True").replaceAll("false", "False").replaceAll("null", "None")}, ensure_ascii=False))\nproducer.flush()`,

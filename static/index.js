@@ -46,11 +46,12 @@ function open(place, first) {
       position: "earliest" });
     line.on("state", (state) => pane.handlers.state(acting(state)));
     for (const name of ["notification", "job", "gap", "repeated", "frame"]) line.on(name, pane.handlers[name]);
+    line.on("notification", (notification) => panel?.shown(notification));
   }
 
   /** What a person can do about a state. */
   function acting(state) {
-    const does = { reconnecting: "now", replaced: "useThis" }[state.state];
+    const does = { reconnecting: "now", waiting: "now", accounts: "now", replaced: "useThis", ended: "signIn" }[state.state];
     return does ? { ...state, act: { word: does, does: () => line.retry() } } : state;
   }
 

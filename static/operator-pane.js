@@ -30,6 +30,7 @@ export function operatorPane(options) {
   const frames = [];
   const ids = new Set();
   const elements = new WeakMap();
+  /** @type {any} */
   const counts = { received: 0, missing: 0, repeated: 0 };
   /** @type {any} */
   let state = { state: "connecting" };
@@ -38,6 +39,8 @@ export function operatorPane(options) {
   let unseen = 0;
   let drawing = false;
   let cutAt = null;
+  /** Why something could not be replayed, until somebody has seen it. */
+  let gapped = null;
 
   const badge = h("b", { hidden: true });
   const bell = h("button", { className: "bell plain", type: "button", onclick: seen }, icon("bell"), badge);
@@ -62,7 +65,7 @@ export function operatorPane(options) {
     if (cut) cut.lastElementChild.textContent = t().cut;
     wireBox.firstElementChild.textContent = t().wire;
     codeBox.firstElementChild.textContent = t().code;
-    list.setAttribute("aria-label", t().kinds.notice);
+    list.setAttribute("aria-label", t().list);
     drawState();
     draw();
   });
@@ -70,6 +73,8 @@ export function operatorPane(options) {
 
   function seen() {
     unseen = 0;
+    gapped = null;
+    drawState();
     for (const item of items) item.seen = true;
     for (const li of list.children) li.classList.add("seen");
     draw();
@@ -86,7 +91,7 @@ export function operatorPane(options) {
     state(next) {
       const was = state;
       state = next;
-      if (was.state === "live" && next.state !== "live") cutAt = items[0] ?? null;
+      if (isLive(was) && !isLive(next)) cutAt = items[0] ?? null;
       if (next.state === "caught-up" && next.missed > 0) {
         const at = cutAt ? items.indexOf(cutAt) : items.length;
         if (at > 0) items.splice(at, 0, { divider: next.missed });
@@ -129,9 +134,11 @@ export function operatorPane(options) {
       draw();
     },
     gap(gap) {
-      counts.missing += gap.missedAtLeast ?? 0;
-      counts.gapped = gap.reason;
+      // How many were lost nobody can know; other rights are no loss.
       if (gap.reason === "scope") items = [];
+      else counts.missing = "?";
+      gapped = gap.reason;
+      drawState();
       draw();
     },
     repeated() {
@@ -153,21 +160,23 @@ export function operatorPane(options) {
     for (const [key, one] of jobs) if (one.ended && jobs.size > 3 && one !== ended) jobs.delete(key);
   }
 
+  function isLive(one) {
+    return one.state === "live" || one.state === "caught-up";
+  }
+
   function caughtUp({ missed, tookMs }) {
     return t().caughtUp(missed, Math.max(0.1, tookMs / 1000).toFixed(1));
   }
 
   function stateText() {
     const words = t();
-    switch (state.state) {
-      case "live": return counts.gapped && state.gap ? words[`gap.${state.gap}`] ?? words.gap : words.live;
-      case "caught-up": return state.missed > 0 ? caughtUp(state) : words.live;
-      default: return words[state.state] ?? words.connecting;
-    }
+    if (!isLive(state)) return words[state.state] ?? words.connecting;
+    if (gapped) return words[`gap.${gapped}`] ?? words.gap;
+    return state.missed > 0 ? caughtUp(state) : words.live;
   }
 
   function drawState() {
-    const good = ["live", "caught-up", "connecting", "catching-up"].includes(state.state);
+    const good = ["live", "caught-up", "connecting", "catching-up"].includes(state.state) && !gapped;
     stateLine.dataset.state = state.state;
     stateLine.dataset.tone = good ? "good" : "bad";
     element.toggleAttribute("data-away", !["live", "caught-up", "catching-up", "paused"].includes(state.state));
@@ -276,8 +285,7 @@ export function operatorPane(options) {
   }
 
   function handled(item) {
-    const by = item.handledBy;
-    return t().handled(typeof by === "string" ? by : by?.name ?? by?.adminName ?? "");
+    return t().handled(item.handledBy.adminName ?? "");
   }
 
   function word(severity) {
@@ -322,12 +330,11 @@ export function operatorPane(options) {
       frames.length = 0;
       fresh = unseen = 0;
       cutAt = null;
-      Object.assign(counts, { received: 0, missing: 0, repeated: 0, gapped: undefined });
+      Object.assign(counts, { received: 0, missing: 0, repeated: 0 });
+      gapped = null;
       state = { state: "connecting" };
       drawState();
       drawAll();
     },
-    counts: () => ({ ...counts }),
-    titles: () => items.filter((item) => !item.divider).map((item) => item.title),
   };
 }

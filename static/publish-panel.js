@@ -53,6 +53,9 @@ const kinds = {
   },
 };
 
+/** As they stand in the panel. An export is no event to write but something to ask for. */
+const ORDER = ["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"];
+
 function at(mall) {
   return { mallNo: Number(mall), mallName: MALLS[mall] };
 }
@@ -63,12 +66,14 @@ function at(mall) {
  * @param {string} options.key the publisher's key of the demo
  * @param {any[]} options.people the cast
  * @param {() => void} options.exports asks for an export, which only a running job shows well
- * @param {(sent: { id: string, began: number }) => void} [options.sent]
- */
-export function publishPanel(root, { key, people, exports, sent }) {
+ *  */
+export function publishPanel(root, { key, people, exports }) {
   let kind = "order";
   let values = {};
   let asked = 0;
+  /** When the panes showed what; the last that was sent from here. */
+  const showed = new Map();
+  let last = null;
   const chips = h("div", { className: "chips" });
   const form = h("form", { onsubmit: submit, oninput: preview });
   const fields = h("div", { className: "group-fields" });
@@ -91,7 +96,7 @@ export function publishPanel(root, { key, people, exports, sent }) {
     const words = t();
     root.querySelector("h2").textContent = words.publish;
     root.querySelector("section h3").textContent = words.what;
-    chips.replaceChildren(...["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"].map((name) =>
+    chips.replaceChildren(...ORDER.map((name) =>
       h("button", { type: "button", "aria-pressed": String(name === kind), textContent: words.kinds[name],
         onclick: () => (name === "excel" ? exports() : choose(name)) })));
     toLabel.firstElementChild.textContent = words.to;
@@ -115,7 +120,7 @@ export function publishPanel(root, { key, people, exports, sent }) {
     kind = name;
     values = {};
     for (const [i, chip] of [...chips.children].entries()) {
-      chip.setAttribute("aria-pressed", String(["order", "claim", "inquiry", "approval", "fds", "notice", "excel", "free", "json"][i] === name));
+      chip.setAttribute("aria-pressed", String(ORDER[i] === name));
     }
     drawFields();
     preview();
@@ -156,9 +161,9 @@ export function publishPanel(root, { key, people, exports, sent }) {
     drawCode(made);
     const answer = made && await post(made, "?dryRun=true").then((sent) => sent.json(), () => null);
     if (number !== asked) return;
-    const accounts = answer?.accounts ?? [];
-    receives.textContent = accounts.length > 0 ? t().receives(accounts.filter((one) => one.sees).length, accounts.length) : problem(answer);
-    list.replaceChildren(...accounts.map((one) => h("li", { className: one.sees ? "yes" : "",
+    const viewers = answer?.viewers ?? [];
+    receives.textContent = viewers.length > 0 ? t().receives(viewers.filter((one) => one.sees).length, viewers.length) : problem(answer);
+    list.replaceChildren(...viewers.map((one) => h("li", { className: one.sees ? "yes" : "",
       textContent: one.sees ? `● ${one.name}` : `○ ${one.name} · ${t().reasons[one.reason] ?? one.reason}` })));
   }
 
@@ -177,12 +182,25 @@ export function publishPanel(root, { key, people, exports, sent }) {
     const began = performance.now();
     done.textContent = t().publishing;
     const answer = await post(made).catch(() => null);
+    const took = performance.now() - began;
     const body = await answer?.json().catch(() => null);
-    if (answer?.status === 202) {
-      done.textContent = t().published(body.partition, body.offset, Math.round(performance.now() - began));
-      sent?.({ id: body.id, began });
-    } else done.textContent = `${t().failed}: ${problem(body)}`;
+    last = answer?.status === 202 ? { ...body, began, took } : null;
+    if (last) drawSent();
+    else done.textContent = `${t().failed}: ${problem(body)}`;
     return body;
+  }
+
+  /** Where it lies in Kafka, how long that took, and how long until a pane had it. */
+  function drawSent() {
+    const at = showed.get(last.id);
+    done.textContent = t().published(last.partition, last.offset, Math.round(last.took), at && Math.round(at - last.began));
+  }
+
+  function shown({ id }) {
+    if (showed.has(id)) return;
+    showed.set(id, performance.now());
+    if (showed.size > 100) showed.delete(showed.keys().next().value);
+    if (last?.id === id) drawSent();
   }
 
   /** Exactly as the page of the old system did: one line of text, to all or to oneself. */
@@ -198,7 +216,7 @@ export function publishPanel(root, { key, people, exports, sent }) {
   function drawCode(made) {
     const place = /** @type {HTMLElement} */ (code.lastElementChild);
     const chosen = place.dataset.chosen ?? "kcat";
-    const all = made ? examples(made) : {};
+    const all = made ? examples(made, key) : {};
     const pre = h("pre", { textContent: all[chosen] ?? "", tabIndex: 0 });
     const copy = h("button", { type: "button", textContent: t().copy, onclick: async () => {
       await navigator.clipboard.writeText(all[place.dataset.chosen ?? "kcat"]);
@@ -210,5 +228,5 @@ export function publishPanel(root, { key, people, exports, sent }) {
       h("div", { className: "copy" }, pre, copy));
   }
 
-  return { choose, publish, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
+  return { choose, publish, shown, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
 }

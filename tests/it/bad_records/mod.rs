@@ -78,11 +78,13 @@ async fn counted_and_logged(server: &Server, wanted: &BTreeMap<&str, u32>) {
     let counted: BTreeMap<&str, u32> = rows.map(|(reason, count)| (reason, count.parse().unwrap())).collect();
     assert_eq!(&counted, wanted);
     assert_eq!(server.metric("allim_records_total{outcome=\"rejected\"}").await, f64::from(all));
-    let log = server.log();
     for reason in wanted.keys() {
-        let lines = log.lines().filter(|line| line.contains(&format!("reason=\"{reason}\""))).count();
-        assert_eq!(lines, 1, "{reason} in {log}");
+        let said = || server.log().matches(&format!("reason=\"{reason}\"")).count();
+        // It is counted a moment before it is said.
+        until("the log speaks of it", async || said() > 0).await;
+        assert_eq!(said(), 1, "{reason} in {}", server.log());
     }
+    let log = server.log();
     assert!(!log.contains(MARK) && !log.contains("panicked"), "{log}");
 }
 
