@@ -119,8 +119,7 @@ export class Line {
     document.addEventListener("visibilitychange", () => this.#seen(), { signal });
     addEventListener("online", () => this.#wire?.now(), { signal });
     addEventListener("offline", () => this.#wire?.offline(), { signal });
-    const shares = options.name !== undefined && "locks" in navigator && typeof BroadcastChannel === "function";
-    if (shares) {
+    if (options.name !== undefined && "locks" in navigator) {
       this.#channel = new BroadcastChannel(this.#key());
       this.#channel.onmessage = ({ data }) => this.#told(data);
       this.#channel.postMessage({ ask: this.#me });
@@ -188,11 +187,11 @@ export class Line {
   #lead() {
     this.#wish = new AbortController();
     if (!this.#channel) return this.#start();
-    const hold = () => {
-      if (this.#closed.signal.aborted) return undefined;
+    const hold = () => new Promise((done) => {
+      if (this.#closed.signal.aborted) return done(null);
+      this.#yield = () => done(null);
       this.#start();
-      return /** @type {Promise<void>} */ (new Promise((done) => { this.#yield = done; }));
-    };
+    });
     // The lock goes to the next tab when this one gives it back, is closed, or dies.
     navigator.locks.request(this.#key(), { signal: this.#wish.signal }, hold).catch(() => {});
   }
@@ -250,18 +249,22 @@ export class Line {
   #frame(frame) {
     if (frame.id) this.#position = frame.id;
     this.#say("frame", frame);
-    if (!["message", "job", "gap"].includes(frame.event)) return;
-    if (frame.event === "message") {
-      this.#kept.push(frame);
-      if (this.#kept.length > KEPT) this.#kept.shift();
-    }
     const body = JSON.parse(frame.data);
-    this.#jobs.delete(itemOf(body));
-    if (frame.event === "job") {
+    if (frame.event === "gap") {
+      // With other rights nothing of before is for whoever joins.
+      if (body.reason === "scope") [this.#kept, this.#jobs] = [[], new Map()];
+      this.#say("gap", body);
+    } else if (frame.event === "job") {
       this.#jobs.set(itemOf(body), frame);
-      return this.#say("job", { ...body, running: true });
-    }
-    if (frame.event === "gap") return this.#say("gap", body);
+      this.#say("job", { ...body, running: true });
+    } else if (frame.event === "message") this.#message(frame, body);
+  }
+
+  /** @param {Frame} frame @param {Notification} body */
+  #message(frame, body) {
+    this.#jobs.delete(itemOf(body));
+    this.#kept.push(frame);
+    if (this.#kept.length > KEPT) this.#kept.shift();
     if (this.#ids.has(body.id)) return this.#say("repeated", body);
     this.#ids.add(body.id);
     if (this.#ids.size > MOST_IDS) this.#ids.delete(this.#ids.values().next().value);
@@ -274,7 +277,7 @@ export class Line {
       try {
         hear(event);
       } catch (error) {
-        // One listener's mistake is not the line's: it is reported as it would be anywhere else.
+        // One listener's mistake is not the line's.
         reportError(error);
       }
     }
@@ -312,14 +315,8 @@ class Wire {
     this.#open();
   }
 
-  close() {
-    this.#turn += 1;
-    this.#hangUp();
-  }
-
   offline() {
-    this.#hangUp();
-    this.#to.state({ state: "offline" });
+    if (!this.#over) this.#later({ state: "offline" });
   }
 
   /** A person or the system says that now is a good moment. */
@@ -330,7 +327,10 @@ class Wire {
     this.#open();
   }
 
-  #hangUp() {
+  /** Whatever is under way is for nobody any more. */
+  close() {
+    this.#turn += 1;
+    this.#opening = false;
     clearTimeout(this.#timer);
     clearTimeout(this.#silence);
     this.#events?.close();
@@ -340,7 +340,7 @@ class Wire {
 
   /** @param {State} state @param {number} [wait] */
   #later(state, wait = backoff(this.#tries)) {
-    this.#hangUp();
+    this.close();
     this.#tries += 1;
     this.#to.state(navigator.onLine === false ? { state: "offline" } : { ...state, inMs: Math.round(wait) });
     this.#timer = setTimeout(() => this.#open(), wait);
@@ -348,14 +348,14 @@ class Wire {
 
   /** @param {StateName} state @param {string} [reason] */
   #end(state, reason) {
-    this.#hangUp();
+    this.close();
     this.#over = true;
     this.#to.state({ state, reason });
   }
 
   async #open() {
-    this.#hangUp();
-    const turn = (this.#turn += 1);
+    this.close();
+    const turn = this.#turn;
     this.#opening = true;
     if (this.#tries === 0 && !this.#before) this.#to.state({ state: "connecting" });
     const { status, ticket } = await this.#ask().catch(() => ({ status: 0, ticket: "" }));
