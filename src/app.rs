@@ -17,7 +17,7 @@ use crate::{
     config::{self, Accounts, Broker},
     deliver::Streams,
     demo,
-    http::{self, Connections, Doors, Publishing, Recheck},
+    http::{self, Connections, DemoDoors, Doors, Publishing, Recheck},
     hub::Hub,
     identity::{ClusterKey, Identity, Tickets},
     ingest::{Ingest, Refill},
@@ -142,6 +142,12 @@ fn publishing(settings: &config::Settings, producer: Producer) -> Publishing {
     Publishing::new(producer, decoder, settings.publishers.clone(), Vec::new())
 }
 
+/// The shop publishes like any domain service, and knows of the listeners only how many there are.
+fn demo_doors(producer: &Producer, streams: &Streams) -> DemoDoors {
+    let streams = streams.clone();
+    DemoDoors::new(Arc::new(demo::mall::Mall::open(producer.clone(), move || streams.count())))
+}
+
 /// All stations, joined.
 struct Server {
     address: SocketAddr,
@@ -182,6 +188,7 @@ impl Server {
             recheck: recheck.clone(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
             publishing: publishing(settings, producer.clone()),
+            demo: settings.is_demo().then(|| demo_doors(&producer, &streams)),
             metrics: metrics.clone(),
         };
         let address = public.local_addr().context("the address that is listened on")?;

@@ -4,7 +4,7 @@ import { connect } from "/allim.js";
 import { h } from "/dom.js";
 import { guide } from "/guide.js";
 import { operatorPane } from "/operator-pane.js";
-import { cast, download, head, sound, who } from "/page.js";
+import { cast, download, head, post, sound, who } from "/page.js";
 import { publishPanel } from "/publish-panel.js";
 import { language, spoken, t } from "/texts.js";
 
@@ -26,14 +26,13 @@ const people = await cast();
 function open(place, first) {
   let line = null;
   let current = null;
-  let lang = language();
-  const post = (path, body) => fetch(path, { method: "POST", body: JSON.stringify(body),
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${current.token}` } });
+  let away = false;
+  const cut = () => post("/demo/cut", { seconds: 5 }, current.token);
   const pane = operatorPane({
     head: who(people, first, look),
     code: CODE,
     sound,
-    cut: people && (() => post("/demo/cut", { seconds: 5 })),
+    cut: people && cut,
     download: (link) => download(link, current.token),
     makeOne: people && (() => panel.order()),
   });
@@ -42,9 +41,15 @@ function open(place, first) {
     line?.close();
     current = operator;
     pane.reset(operator.adminNo);
-    line = connect({ url: location.origin, token: async () => operator.token, lang, name: String(operator.adminNo ?? place.id),
+    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), name: String(operator.adminNo ?? place.id),
       position: "earliest" });
-    line.on("state", (state) => pane.handlers.state(acting(state)));
+    line.on("state", (state) => {
+      if (["live", "caught-up"].includes(state.state)) {
+        if (away) traffic?.reopen();
+        away = false;
+      } else away ||= state.state === "waiting";
+      pane.handlers.state(acting(state));
+    });
     for (const name of ["notification", "job", "gap", "repeated", "frame"]) line.on(name, pane.handlers[name]);
     line.on("notification", (notification) => panel?.shown(notification));
   }
@@ -55,13 +60,8 @@ function open(place, first) {
     return does ? { ...state, act: { word: does, does: () => line.retry() } } : state;
   }
 
-  spoken(() => {
-    if (lang === language()) return;
-    lang = language();
-    if (current) look(current);
-  });
   place.append(pane.element);
-  return { pane, cut: () => post("/demo/cut", { seconds: 5 }), exports: () => post("/demo/export", {}) };
+  return { cut, exports: () => post("/demo/exports", {}, current.token) };
 }
 
 function shop() {
@@ -72,17 +72,22 @@ function shop() {
     label.textContent = t().shop;
     buttons.forEach((button, i) => { button.textContent = t().pace[paces[i]]; });
   });
+  let going = "calm";
   const run = (pace) => {
+    going = pace;
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(paces[i] === pace)));
-    return fetch("/demo/traffic", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pace }) });
+    return post("/demo/traffic", { pace });
   };
-  return { element: h("div", { className: "group", role: "group" }, label, ...buttons), run };
+  /** A server that was started again has forgotten the shop. */
+  const reopen = () => going !== "off" && run("calm");
+  return { element: h("div", { className: "group", role: "group" }, label, ...buttons), run, reopen };
 }
 
 let panel = null;
+let traffic = null;
 const main = document.getElementById("main");
 if (people) {
-  const traffic = shop();
+  traffic = shop();
   head(traffic.element);
   const left = open(document.getElementById("left"), 70001);
   open(document.getElementById("right"), 80501);

@@ -136,7 +136,7 @@ export function operatorPane(options) {
     gap(gap) {
       // How many were lost nobody can know; other rights are no loss.
       if (gap.reason === "scope") items = [];
-      else counts.missing = "?";
+      else counts.missing = NaN;
       gapped = gap.reason;
       drawState();
       draw();
@@ -207,7 +207,7 @@ export function operatorPane(options) {
     bell.setAttribute("aria-label", t().bell(unseen));
     counted.replaceChildren(
       t().received, " ", h("b", { textContent: counts.received }), " · ",
-      t().missing, " ", h("b", { textContent: counts.missing }), " · ",
+      t().missing, " ", h("b", { textContent: Number.isNaN(counts.missing) ? "?" : counts.missing }), " · ",
       t().repeated, " ", h("b", { textContent: counts.repeated }));
     jobStrip.hidden = jobs.size === 0;
     jobList.replaceChildren(...[...jobs.values()].reverse().map(jobRow));

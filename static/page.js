@@ -6,7 +6,13 @@ import { language, speak, spoken, t } from "/texts.js";
 /** The demo's people; null where accounts are real. */
 export async function cast() {
   const answer = await fetch("/demo/cast").catch(() => null);
-  return answer?.ok ? answer.json() : null;
+  return answer?.ok ? (await answer.json()).people : null;
+}
+
+/** Says something to a door of the server, with somebody's right. */
+export function post(path, body, token = "") {
+  const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+  return fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
 }
 
 function remembered(key) {
@@ -68,13 +74,23 @@ export function head(...extra) {
   });
 }
 
-/** A choice of the cast, or a box for a token. Calls back with `{ token, adminNo, name }`. */
+/** A choice of the cast, or a box for a token. Calls back with `{ token, adminNo, name }`, and again in another language. */
 export function who(people, first, change) {
+  let lang = language();
+  let chosen = null;
+  const choose = (person) => change((chosen = person));
+  spoken(() => {
+    if (chosen && lang !== language()) change(chosen);
+    lang = language();
+  });
   if (people) {
-    const choice = h("select", { onchange: () => change(people[choice.selectedIndex]) },
-      ...people.map((one, i) => h("option", { value: String(i), textContent: described(one), selected: one.adminNo === first })));
-    spoken(() => choice.setAttribute("aria-label", t().operator));
-    queueMicrotask(() => change(people[choice.selectedIndex]));
+    const choice = h("select", { onchange: () => choose(people[choice.selectedIndex]) },
+      ...people.map((one, i) => h("option", { value: String(i), selected: one.adminNo === first })));
+    spoken(() => {
+      choice.setAttribute("aria-label", t().operator);
+      people.forEach((one, i) => { choice.options[i].textContent = described(one); });
+    });
+    queueMicrotask(() => choose(people[choice.selectedIndex]));
     return choice;
   }
   const box = h("input", { type: "password", autocomplete: "off" });
@@ -86,14 +102,18 @@ export function who(people, first, change) {
   });
   return h("form", { className: "group", onsubmit: (event) => {
     event.preventDefault();
-    if (box.value) change({ token: box.value, adminNo: null, name: "" });
+    if (box.value) choose({ token: box.value, adminNo: null, name: "" });
   } }, box, go);
 }
 
-/** `김하늘 · 온달몰 운영자`. */
-function described({ name, malls, partner, role }) {
-  return [name, partner ? partner.partnerName : malls.map((mall) => mall.mallName).join("·"), role].filter(Boolean).join(" · ");
+/** `김하늘 · 온달몰 · 운영`. */
+function described(person) {
+  const where = person.partner ? person.partner.partnerName : person.malls.map((mall) => mall.mallName).join("·");
+  return [named(person), where, person.role[language()]].join(" · ");
 }
+
+/** Names are Korean; who reads English needs them in its letters. */
+export const named = ({ name, nameEn }) => (language() === "en" && nameEn) || name;
 
 /** Fetches a file with the operator's right and saves it; false where it is not theirs. */
 export async function download(link, token) {

@@ -2,25 +2,28 @@
 
 import { h } from "/dom.js";
 import { examples } from "/code.js";
+import { named, post } from "/page.js";
 import { spoken, t } from "/texts.js";
 
 const MALLS = { 1001: "온달몰", 1002: "평강몰" };
 const now = () => new Date(Date.now() + 9 * 3600e3).toISOString().slice(0, 19).replace("T", " ");
 const serial = () => String(Date.now()).slice(-9);
+const orderNo = () => now().slice(0, 10).replaceAll("-", "") + serial();
+const FOOD = { partnerNo: 501, partnerName: "한결식품" };
 
 /** What each kind asks for, and the event it becomes. A field is [name, value]; `mall` is a choice. */
 const kinds = {
   order: {
     fields: [["mall", "1001"], ["title", "사과 3kg"], ["amount", "39000"]],
-    make: ({ mall, title, amount }) => ({ type: "order.created", data: { ...at(mall), orderNo: `${now().slice(0, 10).replaceAll("-", "")}${serial()}`,
+    make: ({ mall, title, amount }) => ({ type: "order.created", data: { ...at(mall), orderNo: orderNo(),
       orderYmdt: now(), currencyCode: "KRW", firstPayAmt: Number(amount) + 89000, orderProductOptions: [
-        { productName: title, orderCnt: 1, salePrice: Number(amount), amount: Number(amount), partnerNo: 501, partnerName: "한결식품" },
-        { productName: "울 니트", orderCnt: 1, salePrice: 89000, amount: 89000, partnerNo: 502, partnerName: "두리패션" }] } }),
+        { productName: title, orderCnt: 1, salePrice: Number(amount), amount: Number(amount), ...FOOD },
+        { productName: "선물 포장 세트", orderCnt: 1, salePrice: 89000, amount: 89000 }] } }),
   },
   claim: {
     fields: [["mall", "1001"], ["amount", "39000"]],
     make: ({ mall, amount }) => ({ type: "claim.requested", data: { ...at(mall), claimNo: Number(serial()), claimType: "RETURN",
-      claimYmdt: now(), orderNo: `20261120${serial()}`, partnerNo: 501, partnerName: "한결식품", claimReasonType: "DEFECTIVE_PRODUCT",
+      claimYmdt: now(), orderNo: orderNo(), ...FOOD, claimReasonType: "DEFECTIVE_PRODUCT",
       claimAmt: Number(amount) } }),
   },
   inquiry: {
@@ -31,12 +34,12 @@ const kinds = {
   approval: {
     fields: [["mall", "1001"], ["title", "사과 3kg 선물세트"]],
     make: ({ mall, title }) => ({ type: "product.approval.approved", data: { ...at(mall), productNo: Number(serial()), productName: title,
-      partnerNo: 501, partnerName: "한결식품", approvedDateTime: now(), approvedByAdminNo: 70002 } }),
+      ...FOOD, approvedDateTime: now(), approvedByAdminNo: 70002 } }),
   },
   fds: {
     fields: [["mall", "1001"], ["amount", "1450000"]],
     make: ({ mall, amount }) => ({ type: "fds.detected", data: { ...at(mall), fdsCaseNo: `FDS-${serial()}`, ruleName: "동일 카드 단시간 다회 결제 시도",
-      riskLevel: "HIGH", orderNo: `20261120${serial()}`, amount: Number(amount), currencyCode: "KRW", detectedYmdt: now() } }),
+      riskLevel: "HIGH", orderNo: orderNo(), amount: Number(amount), currencyCode: "KRW", detectedYmdt: now() } }),
   },
   notice: {
     fields: [["title", "연말 배송 마감 안내"], ["body", "12월 30일 16시 이후 주문은 1월 2일부터 출고됩니다."]],
@@ -66,7 +69,7 @@ function at(mall) {
  * @param {string} options.key the publisher's key of the demo
  * @param {any[]} options.people the cast
  * @param {() => void} options.exports asks for an export, which only a running job shows well
- *  */
+ */
 export function publishPanel(root, { key, people, exports }) {
   let kind = "order";
   let values = {};
@@ -97,13 +100,13 @@ export function publishPanel(root, { key, people, exports }) {
     root.querySelector("h2").textContent = words.publish;
     root.querySelector("section h3").textContent = words.what;
     chips.replaceChildren(...ORDER.map((name) =>
-      h("button", { type: "button", "aria-pressed": String(name === kind), textContent: words.kinds[name],
+      h("button", { type: "button", value: name, textContent: words.kinds[name],
         onclick: () => (name === "excel" ? exports() : choose(name)) })));
     toLabel.firstElementChild.textContent = words.to;
     const chosen = to.value;
     const targets = [["", words.toAuto], ["everyone", words.toEveryone], ...Object.entries(MALLS).map(([no, name]) => [`mall:${no}`, words.toMall(name)]),
       ["partner:501", words.toPartner("한결식품")], ["partner:502", words.toPartner("두리패션")],
-      ...people.map((one) => [`operator:${one.adminNo}`, words.toOperator(one.name)])];
+      ...people.map((one) => [`operator:${one.adminNo}`, words.toOperator(named(one))])];
     to.replaceChildren(...targets.map(([value, label]) => h("option", { value, textContent: label, selected: value === chosen })));
     button.textContent = words.publish;
     code.firstElementChild.textContent = words.asCode;
@@ -113,20 +116,16 @@ export function publishPanel(root, { key, people, exports }) {
     all.nextElementSibling.textContent = words.oldAll;
     old.querySelector("button").textContent = words.publish;
     drawFields();
-    preview();
   });
 
   function choose(name) {
     kind = name;
     values = {};
-    for (const [i, chip] of [...chips.children].entries()) {
-      chip.setAttribute("aria-pressed", String(ORDER[i] === name));
-    }
     drawFields();
-    preview();
   }
 
   function drawFields() {
+    for (const chip of chips.querySelectorAll("button")) chip.setAttribute("aria-pressed", String(chip.value === kind));
     fields.replaceChildren(...kinds[kind].fields.map(([name, value]) => {
       const label = h("label", {}, t()[name]);
       const input = name === "mall" ? h("select", { name }, ...Object.entries(MALLS).map(([no, mall]) => h("option", { value: no, textContent: mall })))
@@ -137,6 +136,7 @@ export function publishPanel(root, { key, people, exports }) {
       label.append(input);
       return label;
     }));
+    preview();
   }
 
   /** The event of the form; null while its JSON is none. */
@@ -150,22 +150,19 @@ export function publishPanel(root, { key, people, exports }) {
     }
   }
 
-  async function post(event, query = "") {
-    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${key}` };
-    return fetch(`/notifications${query}`, { method: "POST", headers, body: JSON.stringify(event) });
-  }
-
   async function preview() {
     const made = event();
     const number = (asked += 1);
     drawCode(made);
-    const answer = made && await post(made, "?dryRun=true").then((sent) => sent.json(), () => null);
+    const answer = made && await post("/notifications?dryRun=true", made, key).then((sent) => sent.json(), () => null);
     if (number !== asked) return;
     const viewers = answer?.viewers ?? [];
     receives.textContent = viewers.length > 0 ? t().receives(viewers.filter((one) => one.sees).length, viewers.length) : problem(answer);
     list.replaceChildren(...viewers.map((one) => h("li", { className: one.sees ? "yes" : "",
-      textContent: one.sees ? `● ${one.name}` : `○ ${one.name} · ${t().reasons[one.reason] ?? one.reason}` })));
+      textContent: one.sees ? `● ${called(one)}` : `○ ${called(one)} · ${t().reasons[one.reason] ?? one.reason}` })));
   }
+
+  const called = ({ adminNo, name }) => named(people.find((one) => one.adminNo === adminNo) ?? { name });
 
   function problem(answer) {
     return answer?.errors?.map((error) => `${error.pointer} ${error.detail}`).join(" · ") ?? answer?.detail ?? "";
@@ -181,7 +178,7 @@ export function publishPanel(root, { key, people, exports }) {
   async function publish(made) {
     const began = performance.now();
     done.textContent = t().publishing;
-    const answer = await post(made).catch(() => null);
+    const answer = await post("/notifications", made, key).catch(() => null);
     const took = performance.now() - began;
     const body = await answer?.json().catch(() => null);
     last = answer?.status === 202 ? { ...body, began, took } : null;
@@ -228,5 +225,5 @@ export function publishPanel(root, { key, people, exports }) {
       h("div", { className: "copy" }, pre, copy));
   }
 
-  return { choose, publish, shown, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
+  return { shown, order: () => publish(kinds.order.make(Object.fromEntries(kinds.order.fields))) };
 }

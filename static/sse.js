@@ -1,9 +1,9 @@
 // One pane over the browser's own EventSource, with nothing of ours between: a ticket, a stream, the last id.
 
 import { operatorPane } from "/operator-pane.js";
-import { cast, download, head, sound, who } from "/page.js";
+import { cast, download, head, post, sound, who } from "/page.js";
 import { publishPanel } from "/publish-panel.js";
-import { language, spoken } from "/texts.js";
+import { language } from "/texts.js";
 
 const CODE = `let last = "";
 async function listen() {
@@ -29,20 +29,14 @@ let last = "earliest";
 let missed = 0;
 let before = false;
 let cameAt = 0;
-let lang = language();
 
 const pane = operatorPane({
   head: who(people, 70001, look),
   code: CODE,
   sound,
-  cut: people && (() => post("/demo/cut", { seconds: 5 })),
+  cut: people && (() => post("/demo/cut", { seconds: 5 }, current.token)),
   download: (link) => download(link, current.token),
 });
-
-function post(path, body) {
-  return fetch(path, { method: "POST", body: body && JSON.stringify(body),
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${current.token}` } });
-}
 
 function look(operator) {
   current = operator;
@@ -56,7 +50,7 @@ async function listen() {
   clearTimeout(again);
   events?.close();
   const mine = current;
-  const answer = await post("/tickets").catch(() => null);
+  const answer = await post("/tickets", undefined, current.token).catch(() => null);
   if (mine !== current) return;
   if (!answer?.ok) {
     pane.handlers.state({ state: answer?.status === 401 ? "ended" : answer ? "accounts" : "waiting" });
@@ -67,7 +61,7 @@ async function listen() {
   if (mine !== current) return;
   missed = 0;
   cameAt = performance.now();
-  events = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${lang}`);
+  events = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${language()}`);
   for (const name of NAMES) events.addEventListener(name, (event) => hear(name, event));
   events.onerror = () => {
     events.close();
@@ -104,11 +98,6 @@ function hear(name, { data, lastEventId }) {
 
 head();
 document.getElementById("left").append(pane.element);
-spoken(() => {
-  if (lang === language()) return;
-  lang = language();
-  if (current) look(current);
-});
 if (people) {
-  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/export", {}) });
+  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token) });
 }

@@ -19,6 +19,9 @@ pub const PATH: &str = "/auth/me";
 struct Person {
     number: u64,
     name: &'static str,
+    name_en: &'static str,
+    /// In Korean and English.
+    role: [&'static str; 2],
     malls: &'static [u64],
     partner: Option<u64>,
     sees_personal: bool,
@@ -29,15 +32,15 @@ const PARTNERS: [(u64, &str); 2] = [(501, "한결식품"), (502, "두리패션")
 
 #[rustfmt::skip] // One person reads as one row.
 const CAST: [Person; 8] = [
-    Person { number: 70_001, name: "김하늘", malls: &[1001], partner: None, sees_personal: true },
-    Person { number: 70_002, name: "이바다", malls: &[1001], partner: None, sees_personal: false },
-    Person { number: 70_003, name: "박솔이", malls: &[1002], partner: None, sees_personal: true },
-    Person { number: 70_010, name: "최가온", malls: &[1001, 1002], partner: None, sees_personal: true },
-    Person { number: 80_501, name: "정다온", malls: &[1001, 1002], partner: Some(501), sees_personal: false },
-    Person { number: 80_502, name: "한누리", malls: &[1001], partner: Some(502), sees_personal: false },
+    Person { number: 70_001, name: "김하늘", name_en: "Kim Haneul", role: ["운영", "Operations"], malls: &[1001], partner: None, sees_personal: true },
+    Person { number: 70_002, name: "이바다", name_en: "Lee Bada", role: ["CS", "Customer service"], malls: &[1001], partner: None, sees_personal: false },
+    Person { number: 70_003, name: "박솔이", name_en: "Park Sori", role: ["운영", "Operations"], malls: &[1002], partner: None, sees_personal: true },
+    Person { number: 70_010, name: "최가온", name_en: "Choi Gaon", role: ["두 몰 총괄", "Both malls"], malls: &[1001, 1002], partner: None, sees_personal: true },
+    Person { number: 80_501, name: "정다온", name_en: "Jung Daon", role: ["파트너", "Partner"], malls: &[1001, 1002], partner: Some(501), sees_personal: false },
+    Person { number: 80_502, name: "한누리", name_en: "Han Nuri", role: ["파트너", "Partner"], malls: &[1001], partner: Some(502), sees_personal: false },
     // Malls whose numbers begin others' numbers, on purpose: nothing may be matched by prefix.
-    Person { number: 10_000, name: "운영자 10000", malls: &[10], partner: None, sees_personal: true },
-    Person { number: 10_001, name: "운영자 10001", malls: &[100], partner: None, sees_personal: true },
+    Person { number: 10_000, name: "운영자 10000", name_en: "Operator 10000", role: ["운영", "Operations"], malls: &[10], partner: None, sees_personal: true },
+    Person { number: 10_001, name: "운영자 10001", name_en: "Operator 10001", role: ["운영", "Operations"], malls: &[100], partner: None, sees_personal: true },
 ];
 
 impl Person {
@@ -79,6 +82,8 @@ pub fn cast() -> Value {
     let person = |person: &Person| {
         let mut card = person.answer();
         card["token"] = person.token().into();
+        card["nameEn"] = person.name_en.into();
+        card["role"] = json!({"ko": person.role[0], "en": person.role[1]});
         card
     };
     CAST.iter().map(person).collect()

@@ -1,8 +1,9 @@
-//! To try it: a small Kafka broker and an account service, so that `cargo run` needs nothing. Production runs nothing in here.
+//! To try it: a small Kafka broker, an account service and a shop that publishes, so that `cargo run` needs nothing. Production runs nothing in here.
 
 pub mod accounts;
 mod address;
 pub mod kafka;
+pub mod mall;
 
 use std::path::Path;
 

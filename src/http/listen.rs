@@ -5,7 +5,15 @@ use std::sync::Arc;
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderValue, Method, header, request::Parts};
 
-use super::{Doors, extract, origin::Page, problem::Problem, proof::Proof, recheck::Watched};
+use super::{
+    Doors,
+    cut::{self, CutOff},
+    extract,
+    origin::Page,
+    problem::Problem,
+    proof::Proof,
+    recheck::Watched,
+};
 use crate::{
     deliver::{Arrival, Goodbye, QueueBody, queue, sse::SSE},
     hub::{Coat, Command, Outlet},
@@ -24,6 +32,10 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
     let viewer = match proof.viewer(&doors).await {
         Ok(viewer) => viewer,
         Err(problem) => return refuse(problem, &parts, &doors),
+    };
+    let line = match doors.demo.as_ref().map(|demo| demo.cuts.line(viewer.admin)).transpose() {
+        Ok(line) => line,
+        Err(CutOff) => return Ok(events(cut::broken())),
     };
     // Whoever asks for the head alone shall have it, and no seat.
     if parts.method == Method::HEAD {
@@ -51,7 +63,10 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
     match doors.streams.open(arrival, &shard, progress) {
         Ok(()) => {
             doors.recheck.opened(id, asked);
-            Ok(stream(body))
+            Ok(match line {
+                None => stream(body),
+                Some(line) => events(cut::cuttable(body, line)),
+            })
         }
         Err(_) => refuse(Problem::Overload, &parts, &doors),
     }

@@ -1,6 +1,8 @@
 //! The doors: all routes on one page, and the accept loop before them.
 
 mod accept;
+mod cut;
+mod demo;
 mod extract;
 mod guarded;
 mod listen;
@@ -30,6 +32,7 @@ use tower_http::{
 };
 
 pub use accept::{Connections, bind, serve};
+pub use demo::{Demo, DemoDoors, File, Pace};
 pub use management::router as management;
 pub use publish::Publishing;
 pub use recheck::Recheck;
@@ -75,17 +78,21 @@ pub struct Doors {
     pub recheck: Recheck,
     pub tickets: Tickets,
     pub publishing: Publishing,
+    /// Where nothing is real.
+    pub demo: Option<DemoDoors>,
     pub metrics: Metrics,
 }
 
 /// Every route of the public port.
 pub fn routes(doors: Doors, readiness: Readiness) -> Router {
     let cors = cors(&doors.settings.allowed_origins);
+    let demo = doors.demo.clone().map(demo::routes).unwrap_or_default();
     Router::new()
         .merge(pages::routes())
         .route("/notifications", get(listen::sse).post(publish::publish))
         .route("/tickets", post(tickets::issue))
         .merge(management::health(readiness))
+        .merge(demo)
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .with_state(doors)

@@ -1,0 +1,131 @@
+//! The demo's shop: an ordinary Kafka producer, which publishes for as long as a page wants to see something.
+
+pub mod events;
+pub mod exports;
+pub mod timeline;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use self::{exports::Export, timeline::Timeline};
+use crate::{
+    demo::accounts,
+    http::{Demo, File, Pace},
+    notification::{AdminNo, Viewer},
+    publish::{Producer, event::fresh_id},
+};
+
+/// Wishes that wait; more are somebody's mistake.
+const WISHES: usize = 64;
+/// Between two looks at whether anybody is there.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// What is asked of the shop.
+enum Wish {
+    /// `ends_after` the last listener has left.
+    Go {
+        pace: Pace,
+        ends_after: Duration,
+    },
+    Export {
+        admin: u64,
+        mall: u64,
+        number: oneshot::Sender<String>,
+    },
+}
+
+/// A handle. The shop ends with the last one.
+#[derive(Clone)]
+pub struct Mall {
+    wishes: mpsc::Sender<Wish>,
+    pace: watch::Receiver<Pace>,
+}
+
+impl Mall {
+    /// Opens it; nothing happens before somebody asks. `listeners` says how many there are.
+    pub fn open(producer: Producer, listeners: impl Fn() -> usize + Send + 'static) -> Mall {
+        let (wishes, inbox) = mpsc::channel(WISHES);
+        let (now, pace) = watch::channel(Pace::Off);
+        tokio::spawn(run(producer, listeners, inbox, now));
+        Mall { wishes, pace }
+    }
+}
+
+impl Demo for Mall {
+    fn go(&self, pace: Pace, ends_after: Duration) -> bool {
+        self.wishes.try_send(Wish::Go { pace, ends_after }).is_ok()
+    }
+
+    fn pace(&self) -> Pace {
+        *self.pace.borrow()
+    }
+
+    fn export(&self, viewer: &Viewer) -> Option<oneshot::Receiver<String>> {
+        let (number, told) = oneshot::channel();
+        let mall = viewer.malls().first()?.get();
+        self.wishes.try_send(Wish::Export { admin: viewer.admin.get(), mall, number }).ok()?;
+        Some(told)
+    }
+
+    fn file(&self, number: &str, admin: AdminNo) -> Option<File> {
+        Export::file(number, admin.get())
+    }
+
+    fn cast(&self) -> Value {
+        accounts::cast()
+    }
+}
+
+async fn run(
+    producer: Producer,
+    listeners: impl Fn() -> usize,
+    mut inbox: mpsc::Receiver<Wish>,
+    pace_now: watch::Sender<Pace>,
+) {
+    let began = Instant::now();
+    let mut timeline = Timeline::new(Timestamp::now().as_second());
+    let (mut ends_after, mut somebody_was_there) = (Duration::MAX, began);
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pace_now.send_replace(timeline.pace());
+        let next = timeline.next().map(|at| began + at);
+        tokio::select! {
+            wish = inbox.recv() => match wish {
+                None => return,
+                Some(Wish::Go { pace, ends_after: after }) => {
+                    tracing::debug!(?pace, "the demo's shop");
+                    (ends_after, somebody_was_there) = (after, Instant::now());
+                    timeline.go(pace, began.elapsed());
+                }
+                Some(Wish::Export { admin, mall, number }) => {
+                    let _ = number.send(timeline.export(admin, mall, began.elapsed()).name());
+                }
+            },
+            () = sleep_until(next.unwrap_or(began)), if next.is_some() => {
+                for what in timeline.due(began.elapsed()) {
+                    let now = Timestamp::now();
+                    let record = events::of(&what, now).record(&fresh_id(), now);
+                    // With Kafka away what is due now is lost, as a shop's would not be; the next things come in time.
+                    if let Err(failed) = producer.send(&record).await {
+                        tracing::debug!(%failed, "the demo's shop could not publish");
+                        break;
+                    }
+                }
+            }
+            _ = look.tick(), if timeline.pace() != Pace::Off => {
+                if listeners() > 0 {
+                    somebody_was_there = Instant::now();
+                } else if somebody_was_there.elapsed() >= ends_after {
+                    timeline.go(Pace::Off, began.elapsed());
+                }
+            }
+        }
+    }
+}

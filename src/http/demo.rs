@@ -1,0 +1,176 @@
+//! The demo's own doors: its people, its shop's pace, its exports, and the cut. They exist only where nothing is real.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Path, State},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{
+    Doors,
+    cut::Cuts,
+    extract,
+    origin::Page,
+    problem::{Problem, Refusal},
+    proof::Proof,
+    wrong::Wrong,
+};
+use crate::notification::{AdminNo, Viewer, json::read_object};
+
+/// How much goes on in the demo's shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    Off,
+    Calm,
+    Busy,
+}
+
+/// A file to be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    pub name: String,
+    pub content: Vec<u8>,
+}
+
+/// What these doors ask of the demo, which they do not know.
+pub trait Demo: Send + Sync {
+    /// False: too much is asked of it already.
+    fn go(&self, pace: Pace, ends_after: Duration) -> bool;
+    /// How much goes on now.
+    fn pace(&self) -> Pace;
+    /// Begins an export for somebody, and tells its number.
+    fn export(&self, viewer: &Viewer) -> Option<oneshot::Receiver<String>>;
+    /// The file of an export, for who asked for it and nobody else.
+    fn file(&self, number: &str, admin: AdminNo) -> Option<File>;
+    fn cast(&self) -> Value;
+}
+
+/// What only the demo has. A cheap clone.
+#[derive(Clone)]
+pub struct DemoDoors {
+    demo: Arc<dyn Demo>,
+    pub cuts: Cuts,
+}
+
+impl DemoDoors {
+    pub fn new(demo: Arc<dyn Demo>) -> DemoDoors {
+        DemoDoors { demo, cuts: Cuts::default() }
+    }
+}
+
+/// The shop stands still so long after the last page has left; a request may ask for less.
+const ENDS_AFTER: u64 = 60;
+const LONGEST_CUT: u64 = 60;
+/// Of a body of these doors.
+const BODY_BYTES: usize = 4 * 1024;
+
+/// The routes below `/demo`.
+pub fn routes(demo: DemoDoors) -> Router<Doors> {
+    Router::new()
+        .route("/demo/cast", get(cast))
+        .route("/demo/traffic", get(pace).post(traffic))
+        .route("/demo/cut", post(cut))
+        .route("/demo/exports", post(export))
+        .route("/demo/exports/{number}", get(download))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(Extension(demo))
+}
+
+async fn cast(Extension(demo): Extension<DemoDoors>) -> Response {
+    no_store(Json(json!({ "people": demo.demo.cast() })).into_response())
+}
+
+async fn pace(Extension(demo): Extension<DemoDoors>) -> Response {
+    no_store(Json(json!({ "pace": demo.demo.pace() })).into_response())
+}
+
+fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn wrong(pointer: &str, wanted: &str) -> Refusal {
+    Problem::Invalid.with([("errors", [Wrong::new(pointer, "unknown_value", wanted).json()].into_iter().collect())])
+}
+
+/// A whole number of the body within bounds, or this one where there is none.
+fn seconds(body: &Value, name: &str, most: u64, usual: u64) -> Result<Duration, Refusal> {
+    let found = match &body[name] {
+        Value::Null => Some(usual),
+        value => value.as_u64().filter(|seconds| (1..=most).contains(seconds)),
+    };
+    found.map(Duration::from_secs).ok_or_else(|| wrong(&format!("/{name}"), &format!("1 to {most} is wanted")))
+}
+
+fn body(bytes: &Bytes) -> Result<Value, Refusal> {
+    Ok(Value::Object(read_object(bytes).map_err(|_| Problem::Unreadable)?))
+}
+
+/// `{"pace":"off|calm|busy","endsAfterSeconds":60}`
+async fn traffic(Extension(demo): Extension<DemoDoors>, parts: Parts, bytes: Bytes) -> Result<StatusCode, Refusal> {
+    Page::of(&parts.headers, &[])?;
+    let body = body(&bytes)?;
+    let pace = Pace::deserialize(&body["pace"]).map_err(|_| wrong("/pace", "off, calm or busy is wanted"))?;
+    let ends_after = seconds(&body, "endsAfterSeconds", ENDS_AFTER, ENDS_AFTER)?;
+    if demo.demo.go(pace, ends_after) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Overload.into()) }
+}
+
+/// Who asks with a token or a cookie, from a page of ours.
+async fn caller(doors: &Doors, parts: &Parts) -> Result<Arc<Viewer>, Problem> {
+    let page = Page::of(&parts.headers, &[])?;
+    let token = extract::token(parts, &doors.cookie)?;
+    if !parts.headers.contains_key(header::AUTHORIZATION) {
+        page.may_act_with_a_cookie()?;
+    }
+    Ok(doors.identity.who(&token).await?)
+}
+
+/// `{"seconds":5}`: the caller's own streams break off, and for so long nobody gets through in its name.
+async fn cut(
+    Extension(demo): Extension<DemoDoors>,
+    State(doors): State<Doors>,
+    parts: Parts,
+    bytes: Bytes,
+) -> Result<StatusCode, Refusal> {
+    let viewer = caller(&doors, &parts).await?;
+    demo.cuts.cut(viewer.admin, seconds(&body(&bytes)?, "seconds", LONGEST_CUT, 5)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn export(
+    Extension(demo): Extension<DemoDoors>,
+    State(doors): State<Doors>,
+    parts: Parts,
+) -> Result<Response, Refusal> {
+    let viewer = caller(&doors, &parts).await?;
+    let told = demo.demo.export(&viewer).ok_or(Problem::Overload)?;
+    let number = told.await.map_err(|_| Problem::Overload)?;
+    Ok(no_store((StatusCode::ACCEPTED, Json(json!({ "exportNo": number }))).into_response()))
+}
+
+/// A link can carry no header, so a ticket is as good as a token.
+async fn download(
+    Extension(demo): Extension<DemoDoors>,
+    State(doors): State<Doors>,
+    Path(number): Path<String>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let page = Page::of(&parts.headers, &[])?;
+    let viewer = Proof::of(&parts, &page, &doors)?.viewer(&doors).await?;
+    let file = demo.demo.file(&number, viewer.admin).ok_or(Problem::NotFound)?;
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{}\"", file.name));
+    let mut response = file.content.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(header::CONTENT_DISPOSITION, disposition.map_err(|_| Problem::Internal)?);
+    Ok(no_store(response))
+}
