@@ -44,7 +44,6 @@
 /** Ids remembered to drop repeats; frames kept for a tab that joins. */
 const MOST_IDS = 5000;
 const KEPT = 200;
-const [BASE, CAP] = [1000, 30_000];
 /** A question that takes longer was lost on the way. */
 const PATIENCE = 10_000;
 const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye"];
@@ -52,7 +51,7 @@ const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye
 /** How long to wait before try `n`: full jitter, so that those who were cut together do not return together.
  * @param {number} n @param {() => number} [random] */
 export function backoff(n, random = Math.random) {
-  return random() * Math.min(CAP, BASE * 2 ** n);
+  return random() * Math.min(30_000, 1000 * 2 ** n);
 }
 
 const SEVERITIES = ["info", "notice", "warning", "error", "critical"];
@@ -106,8 +105,7 @@ export class Line {
   #wish = null;
   /** Gives the lock back. @type {(() => void) | null} */
   #yield = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #hidden;
+  #hidden = 0;
   #closed = new AbortController();
   #options;
 
@@ -291,10 +289,8 @@ class Wire {
   #to;
   /** @type {EventSource | null} */
   #events = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #silence;
+  #timer = 0;
+  #silence = 0;
   #tries = 0;
   #turn = 0;
   #missed = 0;
@@ -370,7 +366,7 @@ class Wire {
     this.#events = events;
     this.#missed = 0;
     this.#began = performance.now();
-    this.#listen(15);
+    this.#listen();
     for (const name of FRAMES) {
       events.addEventListener(name, (event) => turn === this.#turn && this.#frame(/** @type {MessageEvent} */ (event), name));
     }
@@ -400,13 +396,13 @@ class Wire {
     else this.#later({ state: status === 503 ? "accounts" : status || this.#tries > 0 ? "waiting" : "reconnecting" });
   }
 
-  /** A line on which nothing comes for two heartbeats and some is dead, whatever the system believes. @param {number} heartbeat */
-  #listen(heartbeat) {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#later({ state: "reconnecting" }), heartbeat * 2000 + 5000);
-  }
-
   #heartbeat = 15;
+
+  /** A line on which nothing comes for two heartbeats and some is dead, whatever the system believes. */
+  #listen() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#later({ state: "reconnecting" }), this.#heartbeat * 2000 + 5000);
+  }
 
   /** @param {MessageEvent} event @param {string} name */
   #frame({ data, lastEventId }, name) {
@@ -414,7 +410,7 @@ class Wire {
     // The browser repeats the last id for frames that have none.
     const id = name === "job" || name === "status" || name === "bye" || lastEventId === this.#position ? "" : lastEventId;
     if (name === "hello") this.#heartbeat = body.heartbeatSeconds ?? 15;
-    this.#listen(this.#heartbeat);
+    this.#listen();
     if (id) this.#position = id;
     if (name === "message" && !this.#live) this.#missed += 1;
     this.#to.frame({ event: name, id, data });
