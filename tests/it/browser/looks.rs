@@ -63,8 +63,10 @@ async fn a_calm_day_in_light_and_dark_in_both_languages() {
         publish(&server, json!({"type": "fds.detected", "data": fds})).await;
         tab.click("#guide li:nth-child(2) button").await;
         tab.until("document.querySelector('.list .critical') && document.querySelector('#left .jobs progress')").await;
-        tab.until("document.querySelector('.who .yes') && document.querySelectorAll('#right .list li[data-id]').length > 1")
-            .await;
+        tab.until(
+            "document.querySelector('.who .yes') && document.querySelectorAll('#right .list li[data-id]').length > 1",
+        )
+        .await;
         assert_eq!(tab.value("document.documentElement.dataset.theme").await, scheme);
         is_fine(&tab, &format!("calm-{lang}-{scheme}")).await;
         if std::env::var_os("BLESS").is_some() && (lang, scheme) == ("ko", "light") {
