@@ -142,8 +142,8 @@ async fn an_export(tab: &Tab, profile: &Profile, words: &Words) {
 
     // The link is no secret, and good for nobody else.
     let frames = profile.frames().await;
-    let ends = frames.iter().filter(|frame| frame["data"].as_str().unwrap().contains("excel.export.completed"));
-    let end: Value = serde_json::from_str(ends.last().unwrap()["data"].as_str().unwrap()).unwrap();
+    let mut ends = frames.iter().filter(|frame| frame["data"].as_str().unwrap().contains("excel.export.completed"));
+    let end: Value = serde_json::from_str(ends.next_back().unwrap()["data"].as_str().unwrap()).unwrap();
     let ask = "return (await fetch(arg[0], { headers: { Authorization: `Bearer ${arg[1]}` } })).status";
     assert_eq!(tab.run(ask, json!([end["link"], "demo-80501"])).await, 404);
     assert_eq!(tab.run(ask, json!([end["link"], "demo-70001"])).await, 200);
