@@ -44,7 +44,6 @@
 /** Ids remembered to drop repeats; frames kept for a tab that joins. */
 const MOST_IDS = 5000;
 const KEPT = 200;
-const [BASE, CAP] = [1000, 30_000];
 /** A question that takes longer was lost on the way. */
 const PATIENCE = 10_000;
 const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye"];
@@ -52,7 +51,7 @@ const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye
 /** How long to wait before try `n`: full jitter, so that those who were cut together do not return together.
  * @param {number} n @param {() => number} [random] */
 export function backoff(n, random = Math.random) {
-  return random() * Math.min(CAP, BASE * 2 ** n);
+  return random() * Math.min(30_000, 1000 * 2 ** n);
 }
 
 const SEVERITIES = ["info", "notice", "warning", "error", "critical"];
@@ -106,8 +105,7 @@ export class Line {
   #wish = null;
   /** Gives the lock back. @type {(() => void) | null} */
   #yield = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #hidden;
+  #hidden = 0;
   #closed = new AbortController();
   #options;
 
@@ -119,8 +117,7 @@ export class Line {
     document.addEventListener("visibilitychange", () => this.#seen(), { signal });
     addEventListener("online", () => this.#wire?.now(), { signal });
     addEventListener("offline", () => this.#wire?.offline(), { signal });
-    const shares = options.name !== undefined && "locks" in navigator && typeof BroadcastChannel === "function";
-    if (shares) {
+    if (options.name !== undefined && "locks" in navigator) {
       this.#channel = new BroadcastChannel(this.#key());
       this.#channel.onmessage = ({ data }) => this.#told(data);
       this.#channel.postMessage({ ask: this.#me });
@@ -188,11 +185,11 @@ export class Line {
   #lead() {
     this.#wish = new AbortController();
     if (!this.#channel) return this.#start();
-    const hold = () => {
-      if (this.#closed.signal.aborted) return undefined;
+    const hold = () => new Promise((done) => {
+      if (this.#closed.signal.aborted) return done(null);
+      this.#yield = () => done(null);
       this.#start();
-      return /** @type {Promise<void>} */ (new Promise((done) => { this.#yield = done; }));
-    };
+    });
     // The lock goes to the next tab when this one gives it back, is closed, or dies.
     navigator.locks.request(this.#key(), { signal: this.#wish.signal }, hold).catch(() => {});
   }
@@ -250,18 +247,22 @@ export class Line {
   #frame(frame) {
     if (frame.id) this.#position = frame.id;
     this.#say("frame", frame);
-    if (!["message", "job", "gap"].includes(frame.event)) return;
-    if (frame.event === "message") {
-      this.#kept.push(frame);
-      if (this.#kept.length > KEPT) this.#kept.shift();
-    }
     const body = JSON.parse(frame.data);
-    this.#jobs.delete(itemOf(body));
-    if (frame.event === "job") {
+    if (frame.event === "gap") {
+      // With other rights nothing of before is for whoever joins.
+      if (body.reason === "scope") [this.#kept, this.#jobs] = [[], new Map()];
+      this.#say("gap", body);
+    } else if (frame.event === "job") {
       this.#jobs.set(itemOf(body), frame);
-      return this.#say("job", { ...body, running: true });
-    }
-    if (frame.event === "gap") return this.#say("gap", body);
+      this.#say("job", { ...body, running: true });
+    } else if (frame.event === "message") this.#message(frame, body);
+  }
+
+  /** @param {Frame} frame @param {Notification} body */
+  #message(frame, body) {
+    this.#jobs.delete(itemOf(body));
+    this.#kept.push(frame);
+    if (this.#kept.length > KEPT) this.#kept.shift();
     if (this.#ids.has(body.id)) return this.#say("repeated", body);
     this.#ids.add(body.id);
     if (this.#ids.size > MOST_IDS) this.#ids.delete(this.#ids.values().next().value);
@@ -274,7 +275,7 @@ export class Line {
       try {
         hear(event);
       } catch (error) {
-        // One listener's mistake is not the line's: it is reported as it would be anywhere else.
+        // One listener's mistake is not the line's.
         reportError(error);
       }
     }
@@ -288,10 +289,8 @@ class Wire {
   #to;
   /** @type {EventSource | null} */
   #events = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #silence;
+  #timer = 0;
+  #silence = 0;
   #tries = 0;
   #turn = 0;
   #missed = 0;
@@ -312,14 +311,8 @@ class Wire {
     this.#open();
   }
 
-  close() {
-    this.#turn += 1;
-    this.#hangUp();
-  }
-
   offline() {
-    this.#hangUp();
-    this.#to.state({ state: "offline" });
+    if (!this.#over) this.#later({ state: "offline" });
   }
 
   /** A person or the system says that now is a good moment. */
@@ -330,7 +323,10 @@ class Wire {
     this.#open();
   }
 
-  #hangUp() {
+  /** Whatever is under way is for nobody any more. */
+  close() {
+    this.#turn += 1;
+    this.#opening = false;
     clearTimeout(this.#timer);
     clearTimeout(this.#silence);
     this.#events?.close();
@@ -340,7 +336,7 @@ class Wire {
 
   /** @param {State} state @param {number} [wait] */
   #later(state, wait = backoff(this.#tries)) {
-    this.#hangUp();
+    this.close();
     this.#tries += 1;
     this.#to.state(navigator.onLine === false ? { state: "offline" } : { ...state, inMs: Math.round(wait) });
     this.#timer = setTimeout(() => this.#open(), wait);
@@ -348,14 +344,14 @@ class Wire {
 
   /** @param {StateName} state @param {string} [reason] */
   #end(state, reason) {
-    this.#hangUp();
+    this.close();
     this.#over = true;
     this.#to.state({ state, reason });
   }
 
   async #open() {
-    this.#hangUp();
-    const turn = (this.#turn += 1);
+    this.close();
+    const turn = this.#turn;
     this.#opening = true;
     if (this.#tries === 0 && !this.#before) this.#to.state({ state: "connecting" });
     const { status, ticket } = await this.#ask().catch(() => ({ status: 0, ticket: "" }));
@@ -370,7 +366,7 @@ class Wire {
     this.#events = events;
     this.#missed = 0;
     this.#began = performance.now();
-    this.#listen(15);
+    this.#listen();
     for (const name of FRAMES) {
       events.addEventListener(name, (event) => turn === this.#turn && this.#frame(/** @type {MessageEvent} */ (event), name));
     }
@@ -400,13 +396,13 @@ class Wire {
     else this.#later({ state: status === 503 ? "accounts" : status || this.#tries > 0 ? "waiting" : "reconnecting" });
   }
 
-  /** A line on which nothing comes for two heartbeats and some is dead, whatever the system believes. @param {number} heartbeat */
-  #listen(heartbeat) {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#later({ state: "reconnecting" }), heartbeat * 2000 + 5000);
-  }
-
   #heartbeat = 15;
+
+  /** A line on which nothing comes for two heartbeats and some is dead, whatever the system believes. */
+  #listen() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#later({ state: "reconnecting" }), this.#heartbeat * 2000 + 5000);
+  }
 
   /** @param {MessageEvent} event @param {string} name */
   #frame({ data, lastEventId }, name) {
@@ -414,7 +410,7 @@ class Wire {
     // The browser repeats the last id for frames that have none.
     const id = name === "job" || name === "status" || name === "bye" || lastEventId === this.#position ? "" : lastEventId;
     if (name === "hello") this.#heartbeat = body.heartbeatSeconds ?? 15;
-    this.#listen(this.#heartbeat);
+    this.#listen();
     if (id) this.#position = id;
     if (name === "message" && !this.#live) this.#missed += 1;
     this.#to.frame({ event: name, id, data });

@@ -30,6 +30,7 @@ export function operatorPane(options) {
   const frames = [];
   const ids = new Set();
   const elements = new WeakMap();
+  /** @type {any} */
   const counts = { received: 0, missing: 0, repeated: 0 };
   /** @type {any} */
   let state = { state: "connecting" };
@@ -90,7 +91,7 @@ export function operatorPane(options) {
     state(next) {
       const was = state;
       state = next;
-      if (was.state === "live" && next.state !== "live") cutAt = items[0] ?? null;
+      if (isLive(was) && !isLive(next)) cutAt = items[0] ?? null;
       if (next.state === "caught-up" && next.missed > 0) {
         const at = cutAt ? items.indexOf(cutAt) : items.length;
         if (at > 0) items.splice(at, 0, { divider: next.missed });
@@ -159,19 +160,19 @@ export function operatorPane(options) {
     for (const [key, one] of jobs) if (one.ended && jobs.size > 3 && one !== ended) jobs.delete(key);
   }
 
+  function isLive(one) {
+    return one.state === "live" || one.state === "caught-up";
+  }
+
   function caughtUp({ missed, tookMs }) {
     return t().caughtUp(missed, Math.max(0.1, tookMs / 1000).toFixed(1));
   }
 
   function stateText() {
     const words = t();
-    switch (state.state) {
-      case "live":
-      case "caught-up":
-        if (gapped) return words[`gap.${gapped}`] ?? words.gap;
-        return state.missed > 0 ? caughtUp(state) : words.live;
-      default: return words[state.state] ?? words.connecting;
-    }
+    if (!isLive(state)) return words[state.state] ?? words.connecting;
+    if (gapped) return words[`gap.${gapped}`] ?? words.gap;
+    return state.missed > 0 ? caughtUp(state) : words.live;
   }
 
   function drawState() {

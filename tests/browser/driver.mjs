@@ -45,7 +45,7 @@ const verbs = {
     session.on('Network.requestWillBeSent', ({ type, request }) => mine.requests.push(`${type} ${request.method} ${request.url}`));
     session.on('Network.eventSourceMessageReceived', ({ requestId, eventName, data }) => mine.frames.push({ stream: requestId, event: eventName, data }));
     await session.send('Network.enable');
-    tabs.set(tab, page);
+    tabs.set(tab, Object.assign(page, { complaints: mine.complaints }));
     await page.goto(url);
   },
   async close({ tab }) {
@@ -68,7 +68,8 @@ const verbs = {
     } catch (error) {
       const look = () => JSON.stringify(globalThis.story ?? document.body.innerText);
       const shows = await tabs.get(tab).evaluate(look).catch(String);
-      throw new Error(`${tab} never came to: ${js} ${JSON.stringify(arg)}: ${error.message}\n${shows.slice(-4000)}`);
+      const complaints = tabs.get(tab).complaints.join('\n');
+      throw new Error(`${tab} never came to: ${js} ${JSON.stringify(arg)}: ${error.message}\n${complaints}\n${shows.slice(-4000)}`);
     }
   },
   /** Headless tabs are all on top: being hidden is told to the page alone. */

@@ -156,3 +156,17 @@ async fn a_line_that_is_closed_says_nothing_more_and_leaves_no_stream() {
     closed.until("isLive()").await;
     stage.profile.done().await;
 }
+
+/// No server of ours sends anything twice; two tabs that take turns may hear it so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_again_is_dropped_and_said() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    let one = "id: p1\ndata: {\"id\": \"n1\", \"type\": \"t\", \"title\": \"once\"}\n\n";
+    let frames = format!("event: hello\ndata: {{}}\n\n{one}{one}event: status\ndata: {{\"live\":true}}\n\n");
+    stage.profile.answer_with("**/notifications?*", "text/event-stream", &frames).await;
+    let tab = stage.listening(json!({"url": stage.url()})).await;
+    // The stream ends where its frames do, and the next one has them all again.
+    tab.until("story.hellos > 1 && story.repeated >= 3").await;
+    assert_eq!(titles(&tab).await, ["once"]);
+    stage.profile.done().await;
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Stage, somebody, titles};
-use crate::harness::{accounts::token, topics, until, wire::Wire};
+use crate::harness::{accounts::token, wire::Wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_is_asked_for_each_time_with_the_token_of_the_moment() {
@@ -84,7 +84,7 @@ async fn who_is_replaced_stays_away_until_a_person_wants_it() {
     let first = stage.live(json!({})).await;
     let second = stage.live(json!({})).await;
     first.until("is('replaced')").await;
-    first.run("dispatchEvent(new Event('online'))", json!(null)).await;
+    first.run("dispatchEvent(new Event('offline')); dispatchEvent(new Event('online'))", json!(null)).await;
     stage.tell("for the second").await;
     second.until("story.titles.length === 1").await;
     assert_eq!(first.value("[line.state.state, story.titles, story.hellos]").await, json!(["replaced", [], 1]));
@@ -98,8 +98,7 @@ async fn who_is_replaced_stays_away_until_a_person_wants_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_logged_out_is_told_and_goes_on_with_a_new_token() {
     let Some(stage) = Stage::set(&[]).await else { return };
-    topics::create(stage.kafka.address.signals(), 1, 1).await;
-    until("signals are heard", async || stage.server.metric("allim_signals_live").await == 1.0).await;
+    stage.signals().await;
     let tab = stage.live(json!({})).await;
     stage.accounts.change(&somebody(), None);
     let hash: String = Sha256::digest(somebody()).iter().map(|byte| format!("{byte:02x}")).collect();

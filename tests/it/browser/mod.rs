@@ -19,7 +19,7 @@ use crate::harness::{
     Accounts, Kafka, Publisher, Server,
     accounts::token,
     browser::{Profile, Tab},
-    until,
+    topics, until,
 };
 
 const PAGE: &str = include_str!("../../browser/page.html");
@@ -93,6 +93,12 @@ impl Stage {
     /// So many streams are open at the server.
     pub async fn streams(&self, many: f64) {
         until("so many streams", async || self.server.metric("allim_streams").await == many).await;
+    }
+
+    /// From now on it hears of rights that end or change.
+    pub async fn signals(&self) {
+        topics::create(self.kafka.address.signals(), 1, 1).await;
+        until("signals are heard", async || self.server.metric("allim_signals_live").await == 1.0).await;
     }
 
     pub async fn tell(&self, title: &str) {

@@ -10,8 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Stage, titles};
-use crate::harness::{Publisher, browser::Tab};
+use super::{Stage, somebody, titles};
+use crate::harness::{Publisher, accounts::answer, browser::Tab};
 
 /// A browser opens six connections to a server, and no more.
 const TABS: usize = 7;
@@ -62,7 +62,7 @@ async fn publishing(publisher: Arc<Publisher>, stop: Arc<AtomicBool>) -> Vec<Str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_63_seven_tabs_of_one_browser_are_live_over_one_connection() {
-    let Some(stage) = Stage::set(&[]).await else { return };
+    let Some(stage) = Stage::set(&[("ALLIM_DELIVER_HEARTBEAT_SECONDS", "60")]).await else { return };
     let mut tabs = open(&stage, TABS).await;
     stage.streams(1.0).await;
     let wanted: Vec<String> = (0..30).map(|n| format!("event {n}")).collect();
@@ -161,6 +161,24 @@ async fn who_joins_knows_the_running_jobs_and_not_those_that_ended() {
     let joins = stage.live(named()).await;
     joins.until("story.titles.length === 1").await;
     assert_eq!(joins.value("story.jobs").await, json!([["excel:EX-1", 75]]));
+    stage.profile.done().await;
+}
+
+/// What was shown under other rights is not handed on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_after_the_rights_changed_hears_nothing_of_before() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    stage.signals().await;
+    let tabs = open(&stage, 1).await;
+    stage.tell("of the old mall").await;
+    tabs[0].until("story.titles.length === 1").await;
+    stage.accounts.change(&somebody(), Some(answer(1, &[8], None, false)));
+    stage.publisher.signal(&json!({"type": "admin.changed", "adminNo": 1})).await;
+    tabs[0].until("story.gaps.includes('scope')").await;
+    stage.publisher.tell("mall:8", "mall:8", "of the new mall").await;
+    let joins = stage.live(named()).await;
+    joins.until("story.titles.length > 0").await;
+    assert_eq!(titles(&joins).await, ["of the new mall"]);
     stage.profile.done().await;
 }
 

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::json;
 
 use super::{Stage, somebody};
-use crate::harness::program;
+use crate::harness::{program, until};
 
 fn of_the_project(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
@@ -37,5 +37,41 @@ async fn a_page_of_a_dozen_lines_is_a_bell() {
     let shown = tab.value("[...document.querySelectorAll('#list li')].map((row) => row.textContent).sort()").await;
     assert_eq!(shown, json!(["둘", "하나"]));
     assert_eq!(tab.value("document.querySelector('#bell').textContent").await, "2");
+    stage.profile.done().await;
+}
+
+/// The lines that our pages show beside themselves, as they stand there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_code_that_the_pages_show_works() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    for path in ["/", "/sse.html"] {
+        let tab = stage.profile.open(&format!("{}{path}", stage.url())).await;
+        tab.until(
+            "document.querySelector('details:last-of-type pre')?.textContent.includes('/allim.js') \
+                   || document.querySelector('details:last-of-type pre')?.textContent.includes('/tickets')",
+        )
+        .await;
+        let code = tab.value("document.querySelector('.pane details:last-of-type pre').textContent").await;
+        let code = code
+            .as_str()
+            .unwrap()
+            .replace("import { connect } from \"/allim.js\";", "const { connect } = await import(\"/allim.js\");");
+        assert!(code.lines().count() <= 14, "{code}");
+        let around = format!(
+            "globalThis.shown = []; globalThis.painted = [];
+             const token = arg, session = {{ token }}, paint = (state) => painted.push(state),
+               show = ({{ title }}) => shown.push(title), progress = () => {{}}, reload = () => {{}};
+             {code}"
+        );
+        tab.run(&around, json!(somebody())).await;
+        // Until its stream is open nothing is sure to be heard; one of these is.
+        until("something is shown", async || {
+            stage.tell(&format!("{path} is heard")).await;
+            tab.value("shown.length").await != 0
+        })
+        .await;
+        let first = tab.value("shown[0]").await;
+        assert!(first.as_str().unwrap().starts_with(path), "{first}");
+    }
     stage.profile.done().await;
 }

@@ -42,10 +42,15 @@ pub fn beside_its_packages(file: &str) -> Result<PathBuf, String> {
 
 impl Driver {
     fn start() -> Result<Driver, String> {
-        program::runs("chromium", "--version")?;
+        let find = "command -v chromium || command -v chromium-browser || command -v google-chrome";
+        let found = Command::new("sh").args(["-c", find]).output().map_err(|error| error.to_string())?;
+        let chromium = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        if chromium.is_empty() {
+            return Err("chromium is not installed".to_owned());
+        }
         let driver = beside_its_packages("driver.mjs")?;
         let mut command = Command::new("node");
-        command.arg(driver).arg("/usr/bin/chromium").stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(driver).arg(chromium).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let (commands, answers) = (Mutex::new(child.stdin.take().expect("stdin")), Answers::default());
         let (said, waiting) = (child.stdout.take().expect("stdout"), Arc::clone(&answers));
