@@ -24,9 +24,10 @@
  *   running?: boolean }} Notification
  *
  * @typedef {"connecting" | "catching-up" | "caught-up" | "live" | "paused" | "reconnecting" | "waiting" | "offline"
- *   | "accounts" | "resting" | "ended" | "replaced" | "refused"} StateName
+ *   | "accounts" | "full" | "resting" | "ended" | "replaced" | "refused"} StateName
  * `live` and `caught-up`: you have everything so far (`caught-up` says how many were missed, and how long they took).
- * `paused`: Kafka is away; nothing is lost. `waiting`: the server does not answer. `ended`, `replaced`, `refused`: it does
+ * `paused`: Kafka is away; nothing is lost. `waiting`: the server does not answer. `full`: over HTTP/1.1
+ * a browser has six connections, and other tabs have them all. `ended`, `replaced`, `refused`: it does
  * not come back by itself; see `retry`.
  * @typedef {{ state: StateName, missed?: number, tookMs?: number, inMs?: number, reason?: string }} State
  *
@@ -46,6 +47,8 @@ const MOST_IDS = 5000;
 const KEPT = 200;
 /** A question that takes longer was lost on the way. */
 const PATIENCE = 10_000;
+/** So many connections to one address has a browser over HTTP/1.1; who has one of them holds this lock, shared. */
+const [SLOTS, STREAM] = [6, "allim stream"];
 const FRAMES = ["hello", "message", "job", "read", "gap", "status", "beat", "bye"];
 
 /** How long to wait before try `n`: full jitter, so that those who were cut together do not return together.
@@ -105,6 +108,8 @@ export class Line {
   #wish = null;
   /** Gives the lock back. @type {(() => void) | null} */
   #yield = null;
+  /** Tells that the stream is over. */
+  #gone = () => {};
   #hidden = 0;
   #closed = new AbortController();
   #options;
@@ -196,6 +201,8 @@ export class Line {
 
   #start() {
     this.#joined = true;
+    const held = new Promise((done) => { this.#gone = () => done(null); });
+    navigator.locks?.request(STREAM, { mode: "shared" }, () => held);
     this.#wire = new Wire(this.#options, this.#position, {
       state: (state) => this.#become(state, true),
       frame: (frame) => {
@@ -208,6 +215,7 @@ export class Line {
   #stop() {
     this.#wire?.close();
     this.#wire = null;
+    this.#gone();
     this.#wish = null;
     this.#yield?.();
     this.#yield = null;
@@ -356,8 +364,8 @@ class Wire {
     if (this.#tries === 0 && !this.#before) this.#to.state({ state: "connecting" });
     const { status, ticket } = await this.#ask().catch(() => ({ status: 0, ticket: "" }));
     if (turn !== this.#turn) return;
-    this.#opening = false;
     if (status !== 200) return this.#refused(status);
+    this.#opening = false;
     const query = new URLSearchParams();
     if (ticket) query.set("ticket", ticket);
     if (this.#position) query.set("last_event_id", this.#position);
@@ -390,9 +398,13 @@ class Wire {
   }
 
   /** @param {number} status 0: no answer */
-  #refused(status) {
+  async #refused(status) {
+    const turn = this.#turn;
+    const locks = status ? [] : (await navigator.locks?.query())?.held ?? [];
+    if (turn !== this.#turn) return;
     if (status === 401) this.#end("ended", "expired");
     else if (status === 403) this.#end("refused");
+    else if (locks.filter(({ name }) => name === STREAM).length > SLOTS) this.#later({ state: "full" });
     else this.#later({ state: status === 503 ? "accounts" : status || this.#tries > 0 ? "waiting" : "reconnecting" });
   }
 

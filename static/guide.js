@@ -6,26 +6,23 @@ import { spoken, t } from "/texts.js";
 /** @param {HTMLElement} root @param {(() => void)[]} does what each moment does */
 export function guide(root, does) {
   let at = 0;
-  const done = new Set([0]);
-  const moments = h("ol");
   const hint = h("p");
-  root.append(h("h2"), moments, hint);
-  root.hidden = false;
-  spoken(() => {
-    root.firstElementChild.textContent = t().guide;
-    moments.replaceChildren(...t().moments.map((name, i) => h("li", { className: done.has(i) ? "done" : "" },
-      h("button", { type: "button", textContent: ` ${name}`, "aria-pressed": String(i === at), onclick: () => go(i) }))));
-    hint.textContent = t().hints[at];
-  });
-
-  function go(i) {
+  const moments = does.map((act, i) => h("button", { type: "button", onclick: () => {
     at = i;
-    done.add(i);
-    for (const [n, moment] of [...moments.children].entries()) {
-      moment.className = done.has(n) ? "done" : "";
-      moment.firstElementChild.setAttribute("aria-pressed", String(n === i));
-    }
-    hint.textContent = t().hints[i];
-    does[i]();
+    draw();
+    act();
+  } }));
+  root.append(h("h2"), h("ol", {}, ...moments.map((moment) => h("li", {}, moment))), hint);
+  root.hidden = false;
+  spoken(draw);
+
+  function draw() {
+    root.firstElementChild.textContent = t().guide;
+    hint.textContent = t().hints[at];
+    moments[at].className = "done";
+    moments.forEach((moment, i) => {
+      moment.textContent = ` ${t().moments[i]}`;
+      moment.setAttribute("aria-pressed", String(i === at));
+    });
   }
 }

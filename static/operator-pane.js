@@ -96,6 +96,7 @@ export function operatorPane(options) {
         const at = cutAt ? items.indexOf(cutAt) : items.length;
         if (at > 0) items.splice(at, 0, { divider: next.missed });
         announce(caughtUp(next));
+        setTimeout(() => state === next && handlers.state({ state: "live" }), 15_000);
       }
       drawState();
       draw();
@@ -264,7 +265,7 @@ export function operatorPane(options) {
       return made.li;
     }
     const severe = ["warning", "error", "critical"].includes(item.severity);
-    const label = item.group ? t().grouped(item.title.replace(/\s*[₩\d,.]+원?$/, ""), item.group) : item.title;
+    const label = item.group ? t().grouped(item.title.replace(/\s*[₩\d,.]+원?$/, ""), item.group) : item.title.replace(/^\[(긴급|urgent)\] /i, "");
     const time = h("time", { dateTime: item.at, title: exactly(item.at), textContent: ago(item.at) });
     const link = item.link && safe(item.link);
     const own = link && options.download && new URL(link).pathname.startsWith("/demo/exports/");

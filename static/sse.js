@@ -28,6 +28,7 @@ let current = null;
 let last = "earliest";
 let missed = 0;
 let before = false;
+let live = false;
 let cameAt = 0;
 
 const pane = operatorPane({
@@ -60,6 +61,7 @@ async function listen() {
   const { ticket } = await answer.json();
   if (mine !== current) return;
   missed = 0;
+  live = false;
   cameAt = performance.now();
   events = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${language()}`);
   for (const name of NAMES) events.addEventListener(name, (event) => hear(name, event));
@@ -80,15 +82,17 @@ function hear(name, { data, lastEventId }) {
   if (lastEventId) last = lastEventId;
   if (name === "hello") pane.handlers.state({ state: before ? "catching-up" : "connecting" });
   if (name === "message") {
-    missed += 1;
+    if (!live) missed += 1;
     pane.handlers.notification(body);
   }
   if (name === "job") pane.handlers.job(body);
   if (name === "gap") pane.handlers.gap(body);
   if (name === "status") {
     const state = body.live ? (before && missed > 0 ? "caught-up" : "live") : "paused";
-    before ||= body.live;
+    live = body.live;
+    before ||= live;
     pane.handlers.state({ state, missed, tookMs: performance.now() - cameAt });
+    if (live) missed = 0;
   }
   if (name === "bye" && !body.reconnect) {
     events.close();

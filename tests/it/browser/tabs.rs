@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Stage, somebody, titles};
+use super::{Stage, somebody, start, titles};
 use crate::harness::{Publisher, accounts::answer, browser::Tab};
 
 /// A browser opens six connections to a server, and no more.
@@ -193,6 +193,24 @@ async fn without_a_name_each_tab_has_a_connection_and_other_names_share_none() {
     stage.streams(5.0).await;
     stage.tell("for all").await;
     all_have(&tabs, &["for all".into()]).await;
+    stage.profile.done().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_for_which_the_browser_has_no_connection_left_says_so_and_takes_the_next() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    let seventh = stage.page().await;
+    // The script itself would wait for a connection, too.
+    seventh.run("await import(`${arg}/allim.js`)", json!(stage.url())).await;
+    let mut tabs = Vec::new();
+    for _ in 0..6 {
+        tabs.push(stage.live(json!({})).await);
+    }
+    start(&seventh, json!({"url": stage.url(), "bearer": somebody()}), json!({})).await;
+    seventh.until("is('full')").await;
+    tabs.remove(0).close().await;
+    seventh.until("isLive()").await;
+    stage.streams(6.0).await;
     stage.profile.done().await;
 }
 
