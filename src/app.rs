@@ -143,9 +143,11 @@ fn publishing(settings: &config::Settings, producer: Producer) -> Publishing {
 }
 
 /// The shop publishes like any domain service, and knows of the listeners only how many there are.
-fn demo_doors(producer: &Producer, streams: &Streams) -> DemoDoors {
+fn demo_doors(producer: &Producer, streams: &Streams, tasks: &mut JoinSet<()>) -> DemoDoors {
     let streams = streams.clone();
-    DemoDoors::new(Arc::new(demo::mall::Mall::open(producer.clone(), move || streams.count())))
+    let (mall, shop) = demo::mall::Mall::new(producer.clone(), move || streams.count());
+    tasks.spawn(shop);
+    DemoDoors::new(Arc::new(mall))
 }
 
 /// All stations, joined.
@@ -159,7 +161,7 @@ struct Server {
     stop: CancellationToken,
     /// Kept to be let go of where that may block.
     producer: Producer,
-    /// The doors' accept loops, and what happens every now and then.
+    /// The doors' accept loops, what happens every now and then, and the demo's shop.
     tasks: JoinSet<()>,
 }
 
@@ -188,7 +190,7 @@ impl Server {
             recheck: recheck.clone(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
             publishing: publishing(settings, producer.clone()),
-            demo: settings.is_demo().then(|| demo_doors(&producer, &streams)),
+            demo: settings.is_demo().then(|| demo_doors(&producer, &streams, &mut tasks)),
             metrics: metrics.clone(),
         };
         let address = public.local_addr().context("the address that is listened on")?;

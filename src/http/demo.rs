@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Path, State},
+    body::Body,
+    extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -47,7 +47,7 @@ pub trait Demo: Send + Sync {
     fn go(&self, pace: Pace, ends_after: Duration) -> bool;
     /// How much goes on now.
     fn pace(&self) -> Pace;
-    /// Begins an export for somebody, and tells its number.
+    /// Begins an export for somebody, and tells its number, unless enough of theirs are under way.
     fn export(&self, viewer: &Viewer) -> Option<oneshot::Receiver<String>>;
     /// The file of an export, for who asked for it and nobody else.
     fn file(&self, number: &str, admin: AdminNo) -> Option<File>;
@@ -81,7 +81,6 @@ pub fn routes(demo: DemoDoors) -> Router<Doors> {
         .route("/demo/cut", post(cut))
         .route("/demo/exports", post(export))
         .route("/demo/exports/{number}", get(download))
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(Extension(demo))
 }
 
@@ -111,14 +110,16 @@ fn seconds(body: &Value, name: &str, most: u64, usual: u64) -> Result<Duration, 
     found.map(Duration::from_secs).ok_or_else(|| wrong(&format!("/{name}"), &format!("1 to {most} is wanted")))
 }
 
-fn body(bytes: &Bytes) -> Result<Value, Refusal> {
-    Ok(Value::Object(read_object(bytes).map_err(|_| Problem::Unreadable)?))
+async fn object(parts: &Parts, body: Body) -> Result<Value, Refusal> {
+    let body = extract::body(&parts.headers, body, BODY_BYTES).await?;
+    Ok(Value::Object(read_object(&body).map_err(|_| Problem::Unreadable)?))
 }
 
 /// `{"pace":"off|calm|busy","endsAfterSeconds":60}`
-async fn traffic(Extension(demo): Extension<DemoDoors>, parts: Parts, bytes: Bytes) -> Result<StatusCode, Refusal> {
+async fn traffic(Extension(demo): Extension<DemoDoors>, request: Request) -> Result<StatusCode, Refusal> {
+    let (parts, body) = request.into_parts();
     Page::of(&parts.headers, &[])?;
-    let body = body(&bytes)?;
+    let body = object(&parts, body).await?;
     let pace = Pace::deserialize(&body["pace"]).map_err(|_| wrong("/pace", "off, calm or busy is wanted"))?;
     let ends_after = seconds(&body, "endsAfterSeconds", ENDS_AFTER, ENDS_AFTER)?;
     if demo.demo.go(pace, ends_after) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Overload.into()) }
@@ -138,20 +139,23 @@ async fn caller(doors: &Doors, parts: &Parts) -> Result<Arc<Viewer>, Problem> {
 async fn cut(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,
-    parts: Parts,
-    bytes: Bytes,
+    request: Request,
 ) -> Result<StatusCode, Refusal> {
+    let (parts, body) = request.into_parts();
     let viewer = caller(&doors, &parts).await?;
-    demo.cuts.cut(viewer.admin, seconds(&body(&bytes)?, "seconds", LONGEST_CUT, 5)?);
+    demo.cuts.cut(viewer.admin, seconds(&object(&parts, body).await?, "seconds", LONGEST_CUT, 5)?);
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `{}`: an export for the caller begins.
 async fn export(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,
-    parts: Parts,
+    request: Request,
 ) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
     let viewer = caller(&doors, &parts).await?;
+    object(&parts, body).await?;
     let told = demo.demo.export(&viewer).ok_or(Problem::Overload)?;
     let number = told.await.map_err(|_| Problem::Overload)?;
     Ok(no_store((StatusCode::ACCEPTED, Json(json!({ "exportNo": number }))).into_response()))
@@ -161,11 +165,13 @@ async fn export(
 async fn download(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,
-    Path(number): Path<String>,
+    number: Result<Path<String>, PathRejection>,
     parts: Parts,
 ) -> Result<Response, Problem> {
     let page = Page::of(&parts.headers, &[])?;
     let viewer = Proof::of(&parts, &page, &doors)?.viewer(&doors).await?;
+    // What is no text is no number either.
+    let Path(number) = number.map_err(|_| Problem::NotFound)?;
     let file = demo.demo.file(&number, viewer.admin).ok_or(Problem::NotFound)?;
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{}\"", file.name));
     let mut response = file.content.into_response();
@@ -173,4 +179,19 @@ async fn download(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     headers.insert(header::CONTENT_DISPOSITION, disposition.map_err(|_| Problem::Internal)?);
     Ok(no_store(response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_as_usual_and_nothing_is_out_of_bounds() {
+        let ends_after = |body: Value| seconds(&body, "endsAfterSeconds", ENDS_AFTER, ENDS_AFTER);
+        assert_eq!(ends_after(json!({"pace": "calm"})), Ok(Duration::from_secs(60)));
+        assert_eq!(ends_after(json!({"endsAfterSeconds": 1})), Ok(Duration::from_secs(1)));
+        for bad in [json!(0), json!(61), json!(-1), json!(1.5), json!("1"), json!([1]), json!(u64::MAX)] {
+            assert!(ends_after(json!({"endsAfterSeconds": bad})).is_err(), "{bad}");
+        }
+    }
 }

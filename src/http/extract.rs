@@ -1,6 +1,12 @@
-//! What a request says: the token or the ticket, the place to go on from, and the language.
+//! What a request says: the token or the ticket, the place to go on from, the language, and the body.
 
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderMap, Uri, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use crate::{
@@ -13,6 +19,23 @@ use crate::{
 const EARLIEST: &str = "earliest";
 /// What a browser's own reconnect sends; it wins over the URL, which stays as it was at the first connect.
 const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The whole of a body takes no longer.
+const BODY: Duration = Duration::from_secs(10);
+
+/// All of it, of so many bytes at most.
+pub async fn body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(Problem::TooLarge);
+    }
+    match timeout(BODY, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) => Err(Problem::BodyBroken),
+        Err(_elapsed) => Err(Problem::BodyTooSlow),
+    }
+}
 
 /// The token of a header or the cookie. A token in the URL is refused even when a good one stands beside it.
 pub fn token(parts: &Parts, cookie: &str) -> Result<Token, Problem> {

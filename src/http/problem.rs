@@ -145,9 +145,11 @@ impl Problem {
                 "not_json",
                 "Send `Content-Type: application/json`, or `application/cloudevents+json` with a CloudEvent.",
             ),
-            Problem::TooLarge => {
-                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "A notification has 256 KB at most, or what is set here.")
-            }
+            Problem::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "The body is too large: a notification has 256 KB at most, or what is set here.",
+            ),
             Problem::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken", "The body ended before its end."),
             Problem::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body took too long."),
             Problem::Unreadable => {

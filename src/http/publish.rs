@@ -4,13 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::{
@@ -38,8 +35,6 @@ use crate::{
 const AT_ONCE: usize = 256;
 /// How long one waits for its turn; then it is overload.
 const TURN: Duration = Duration::from_secs(2);
-/// The whole of a body.
-const BODY: Duration = Duration::from_secs(10);
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const STRUCTURED: &str = "application/cloudevents+json";
 
@@ -104,7 +99,7 @@ async fn answer(doors: &Doors, request: Request) -> Result<Response, Refusal> {
     let dry_run = extract::dry_run(&parts.uri)?;
     let shape = shape(&parts.headers)?;
     let _turn = publishing.turn().await?;
-    let body = read(&parts.headers, body, publishing.decoder.max_record_bytes).await?;
+    let body = extract::body(&parts.headers, body, publishing.decoder.max_record_bytes).await?;
     let ready = ready(&body, shape, &parts, publisher, publishing)?;
     allowed(&ready.notification, publisher)?;
     if dry_run {
@@ -136,19 +131,6 @@ fn shape(headers: &HeaderMap) -> Result<Shape, Problem> {
         "application/json" => Ok(Shape::Plain),
         STRUCTURED => Ok(Shape::Structured),
         _ => Err(Problem::NotJson),
-    }
-}
-
-async fn read(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Problem> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > most) {
-        return Err(Problem::TooLarge);
-    }
-    match timeout(BODY, Limited::new(body, most).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
-        Ok(Err(_)) => Err(Problem::BodyBroken),
-        Err(_elapsed) => Err(Problem::BodyTooSlow),
     }
 }
 

@@ -11,7 +11,7 @@ use allim::{
         mall::{
             events,
             exports::{Export, ROWS},
-            timeline::{ROUND, Timeline, What},
+            timeline::{MOST_EXPORTS, ROUND, Timeline, What},
         },
     },
     http::Pace,
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Accounts, Kafka, Listener, PATIENCE, Server,
+    answers::problem,
     posts::{Answer, post, refused},
     secrets,
     sse::Stream,
@@ -145,6 +146,19 @@ fn every_run_is_the_same_and_every_third_export_fails() {
 }
 
 #[test]
+fn so_many_exports_of_one_operator_are_under_way_and_no_more() {
+    let mut timeline = Timeline::new(BIRTH);
+    for _ in 0..MOST_EXPORTS {
+        assert!(timeline.export(70_001, 1001, Duration::ZERO).is_some());
+    }
+    assert!(timeline.export(70_001, 1001, Duration::ZERO).is_none());
+    assert!(timeline.export(70_003, 1002, Duration::ZERO).is_some(), "another has not asked yet");
+    let said = play(&mut timeline, seconds(1_000));
+    assert_eq!(said.len(), (MOST_EXPORTS + 1) * 7);
+    assert!(timeline.export(70_001, 1001, seconds(1_000)).is_some(), "they have ended");
+}
+
+#[test]
 fn a_rush_is_five_hundred_orders_in_ten_seconds_beside_what_goes_on() {
     let mut timeline = Timeline::new(BIRTH);
     timeline.go(Pace::Busy, Duration::ZERO);
@@ -225,6 +239,13 @@ async fn the_shop_opens_when_a_page_asks_and_closes_behind_the_last() {
     let last = appended(&server).await;
     traffic(&server, json!({"pace": "calm"})).await;
     until("it opens again at once", async || appended(&server).await > last).await;
+    // It ends with the server in the middle of a rush, and stands still in the next.
+    traffic(&server, json!({"pace": "busy"})).await;
+    let mut server = server;
+    server.signal("INT");
+    assert!(server.ended().await.success());
+    let server = server.again().await;
+    assert_eq!(pace(&server).await, "off");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +269,10 @@ async fn a_cut_ends_the_streams_of_one_operator_and_nothing_is_missed() {
         }
         stories.push(listener.cut());
     }
+    until("both are seen to be gone", async || {
+        server.metric("allim_streams_ended_total{reason=\"gone\"}").await == 2.0
+    })
+    .await;
     // While it lasts the connection is closed without a word.
     let again = Listener::resume(server.address, "demo-70001", stories[0].clone()).await;
     if began.elapsed() < Duration::from_secs(3) {
@@ -268,11 +293,6 @@ async fn a_cut_ends_the_streams_of_one_operator_and_nothing_is_missed() {
         back.live().await;
         assert_eq!(back.story.titles(), ["meanwhile"]);
     }
-    assert_eq!(
-        server.metric("allim_streams_ended_total{reason=\"gone\"}").await as u64 / 2,
-        2,
-        "two cut, two dropped here"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -316,7 +336,9 @@ async fn an_export_runs_and_its_file_is_for_who_asked() {
     for other in ["demo-70002", "demo-80501", "demo-10000"] {
         assert_eq!(get(&link, other).await.status, 404, "{other}");
     }
-    assert_eq!(get("/demo/exports/EX-1", "demo-70001").await.status, 404);
+    for none in ["/demo/exports/EX-1", "/demo/exports/%ff"] {
+        problem(get(none, "demo-70001").await, 404).await;
+    }
     assert_eq!(Stream::get(address, &link, &[]).await.unwrap().status, 401);
     // A link carries no header, but a ticket.
     for (token, status) in [("demo-70001", 200), ("demo-70002", 404)] {
@@ -352,7 +374,14 @@ async fn the_doors_of_the_demo_are_strict_and_only_there() {
         assert_eq!((answer.status, answer.errors()), (422, vec![pointer.to_owned()]), "{path} {body}");
     }
     let json = ("Content-Type", "application/json");
+    let mine = ("Authorization", "Bearer demo-70001");
+    let large = format!("{{\"pace\":\"calm\"}}{}", " ".repeat(4 * 1024));
     for (path, body, headers, status) in [
+        ("/demo/traffic", large.as_str(), vec![json], 413),
+        ("/demo/cut", &large, vec![json, mine], 413),
+        ("/demo/exports", &large, vec![json, mine], 413),
+        ("/demo/cut", "[]", vec![json, mine], 400),
+        ("/demo/exports", "[", vec![json, mine], 400),
         ("/demo/traffic", "[]", vec![json], 400),
         ("/demo/traffic", "{\"pace\":\"calm\"}", vec![json, ("Origin", "https://evil.example")], 403),
         ("/demo/cut", "{}", vec![json], 401),

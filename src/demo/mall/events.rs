@@ -229,3 +229,44 @@ fn announcement(case: i64, at: i64) -> Value {
 fn recount(case: i64) -> Value {
     json!({"mallNo": ONDAL, "mallName": "온달몰", "recountNo": case, "warehouse": "이천 1센터", "difference": 3})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notification::{Catalogue, catalogue::Entry};
+
+    /// The paths of what the catalogue does not list.
+    fn unlisted(entry: &Entry, above: &str, object: &Map<String, Value>) -> Vec<String> {
+        let path = |name: &str| if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
+        let lines = entry.lines.as_ref();
+        let of = |(name, value): (&String, &Value)| match (lines.filter(|lines| lines.name == *name), value) {
+            (Some(lines), Value::Array(all)) => all
+                .iter()
+                .filter_map(Value::as_object)
+                .flat_map(|line| line.keys().filter(|field| lines.sheet.class(field).is_none()))
+                .map(|field| format!("{name}[].{field}"))
+                .collect(),
+            (_, Value::Object(inner)) => unlisted(entry, &path(name), inner),
+            _ if entry.sheet.class(&path(name)).is_none() => vec![path(name)],
+            _ => vec![],
+        };
+        object.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn the_shop_says_nothing_that_the_catalogue_does_not_list() {
+        let (catalogue, now) = (Catalogue::builtin(), Timestamp::UNIX_EPOCH);
+        let mut timeline = crate::demo::mall::timeline::Timeline::new(0);
+        timeline.go(crate::http::Pace::Busy, std::time::Duration::ZERO);
+        let mut kinds = std::collections::BTreeSet::new();
+        while let Some(at) = timeline.next().filter(|at| at.as_secs() < 270) {
+            for event in timeline.due(at).iter().map(|what| of(what, now)) {
+                let strange = unlisted(catalogue.entry(&event.kind), "", &event.data);
+                let known = catalogue.knows(&event.kind);
+                assert_eq!(strange.is_empty(), known, "{}: {strange:?}", event.kind);
+                kinds.insert(event.kind);
+            }
+        }
+        assert_eq!(kinds.len(), 15, "{kinds:?}");
+    }
+}

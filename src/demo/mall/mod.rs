@@ -1,5 +1,6 @@
 //! The demo's shop: an ordinary Kafka producer, which publishes for as long as a page wants to see something.
 
+mod closing;
 pub mod events;
 pub mod exports;
 pub mod timeline;
@@ -13,7 +14,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-use self::{exports::Export, timeline::Timeline};
+use self::{closing::Closing, exports::Export, timeline::Timeline};
 use crate::{
     demo::accounts,
     http::{Demo, File, Pace},
@@ -48,12 +49,15 @@ pub struct Mall {
 }
 
 impl Mall {
-    /// Opens it; nothing happens before somebody asks. `listeners` says how many there are.
-    pub fn open(producer: Producer, listeners: impl Fn() -> usize + Send + 'static) -> Mall {
+    /// The handle, and the shop itself, to be run; nothing happens before somebody asks. `listeners` says how many
+    /// there are.
+    pub fn new<L>(producer: Producer, listeners: L) -> (Mall, impl Future<Output = ()> + Send + use<L>)
+    where
+        L: Fn() -> usize + Send + 'static,
+    {
         let (wishes, inbox) = mpsc::channel(WISHES);
         let (now, pace) = watch::channel(Pace::Off);
-        tokio::spawn(run(producer, listeners, inbox, now));
-        Mall { wishes, pace }
+        (Mall { wishes, pace }, run(producer, listeners, inbox, now))
     }
 }
 
@@ -90,7 +94,7 @@ async fn run(
 ) {
     let began = Instant::now();
     let mut timeline = Timeline::new(Timestamp::now().as_second());
-    let (mut ends_after, mut somebody_was_there) = (Duration::MAX, began);
+    let mut closing = Closing::default();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -101,11 +105,14 @@ async fn run(
                 None => return,
                 Some(Wish::Go { pace, ends_after: after }) => {
                     tracing::debug!(?pace, "the demo's shop");
-                    (ends_after, somebody_was_there) = (after, Instant::now());
+                    closing.asked(after, began.elapsed());
                     timeline.go(pace, began.elapsed());
                 }
                 Some(Wish::Export { admin, mall, number }) => {
-                    let _ = number.send(timeline.export(admin, mall, began.elapsed()).name());
+                    // Where none begins the question is dropped, and that is the answer.
+                    if let Some(export) = timeline.export(admin, mall, began.elapsed()) {
+                        let _ = number.send(export.name());
+                    }
                 }
             },
             () = sleep_until(next.unwrap_or(began)), if next.is_some() => {
@@ -120,9 +127,7 @@ async fn run(
                 }
             }
             _ = look.tick(), if timeline.pace() != Pace::Off => {
-                if listeners() > 0 {
-                    somebody_was_there = Instant::now();
-                } else if somebody_was_there.elapsed() >= ends_after {
+                if closing.is_due(listeners(), began.elapsed()) {
                     timeline.go(Pace::Off, began.elapsed());
                 }
             }

@@ -1,6 +1,9 @@
 //! When what happens in the demo's shop: a list of coming things, without a clock of its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::exports::Export;
 use crate::http::Pace;
@@ -16,6 +19,8 @@ const SEED: u64 = 20_261_120;
 /// The demo's malls.
 pub const ONDAL: u64 = 1001;
 pub const PYEONGGANG: u64 = 1002;
+/// Of one operator at the same time; more are nobody's wish to see.
+pub const MOST_EXPORTS: usize = 8;
 /// Who asks for the export of each round.
 const EXPORTER: u64 = 70_001;
 
@@ -75,6 +80,16 @@ enum Planned {
     NextRound,
 }
 
+impl Planned {
+    /// The number of the export of this operator's that it is of.
+    fn export_of(&self, admin: u64) -> Option<u64> {
+        match self {
+            Planned::Happens(What::Export { export, .. }) if export.admin == admin => Some(export.number),
+            _ => None,
+        }
+    }
+}
+
 /// What is to come. Times are counted from its making.
 pub struct Timeline {
     /// Unix seconds of its making: cases of two runs differ.
@@ -127,8 +142,12 @@ impl Timeline {
         }
     }
 
-    /// Begins an export. Every third fails.
-    pub fn export(&mut self, admin: u64, mall: u64, now: Duration) -> Export {
+    /// Begins an export, unless enough of this operator's are under way. Every third fails.
+    pub fn export(&mut self, admin: u64, mall: u64, now: Duration) -> Option<Export> {
+        let under_way: BTreeSet<u64> = self.coming.values().filter_map(|what| what.export_of(admin)).collect();
+        if under_way.len() >= MOST_EXPORTS {
+            return None;
+        }
         self.exports += 1;
         let began = self.birth + i64::try_from(now.as_secs()).unwrap_or(0);
         let export = Export { began, admin, mall, number: self.exports };
@@ -136,7 +155,7 @@ impl Timeline {
             let step = u32::try_from(step).unwrap_or(0);
             self.plan(now + at, Planned::Happens(What::Export { export: export.clone(), step }));
         }
-        export
+        Some(export)
     }
 
     /// What has happened by now, in its order.
