@@ -214,6 +214,34 @@ async fn nobody_takes_the_identity_of_another_source() {
     assert!(part != of_some && part != of_all, "a publisher may have several sources");
 }
 
+/// One body of a few hundred KB must not be answered with megabytes, nor cost the time of a million comparisons.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_wrong_fields_a_hundred_are_named() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let service = Service::new(server.address, ALL);
+    let order = |lines: Vec<Value>| json!({"type": "order.created", "mallNo": 7, "orderProductOptions": lines});
+    let lines = |number: usize| (0..number).map(|_| json!({"partnerNo": "x"})).collect::<Vec<_>>();
+
+    let errors = service.publish(&order(lines(100))).await.errors();
+    assert_eq!((errors.len(), &*errors[99]), (100, "/orderProductOptions/99/partnerNo bad_number"));
+    let answer = service.publish(&order(lines(12_000))).await;
+    let errors = answer.errors();
+    assert_eq!((answer.status, errors.len(), &*errors[100]), (422, 101, " more"));
+    assert_eq!(errors[..100], service.publish(&order(lines(100))).await.errors());
+    assert!(answer.body.len() < 64 * 1024, "{} bytes", answer.body.len());
+
+    // What stands below a name as long as a body is told of the value that holds the name.
+    let mut below = order(lines(1));
+    below["shop"] = json!({"x".repeat(100_000): lines(5_000)});
+    let answer = service.publish(&below).await;
+    assert_eq!(answer.errors(), ["/orderProductOptions/0/partnerNo bad_number", "/shop bad_number"]);
+    assert!(answer.body.len() < 64 * 1024, "{} bytes", answer.body.len());
+
+    let partners: Vec<Value> = (1..12_000).map(|number| json!({"partnerNo": number})).collect();
+    assert_eq!(service.publish(&order(partners)).await.errors(), ["/audience bad_audience"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forty_bodies_that_nobody_can_read() {
     let kafka = Kafka::start().await;
