@@ -271,6 +271,16 @@ impl ingest::Next for Hub {
         records.with(outcome).inc();
     }
 
+    /// Nodes have to agree on how far they are, also where nothing is to be shown: else a place of one node lies below
+    /// the memory of another that has begun behind the hole.
+    fn steps_over(&self, partition: usize, next: u64) {
+        let mut order = self.order();
+        if let Some(last) = next.checked_sub(1).filter(|_| next > order.memory.newest().get(partition)) {
+            order.memory.append(partition, last, None, Instant::now());
+            self.announce(&mut order, What::Record { partition, offset: last, notification: None });
+        }
+    }
+
     fn begins(&self, epoch: Epoch, start: Vector) {
         let mut order = self.order();
         order.epoch = Some(epoch);

@@ -65,7 +65,7 @@ pub struct Memory {
     entries: VecDeque<Entry>,
     /// The number of the front entry.
     first: u64,
-    /// V(first − 1): below it, memory knows nothing.
+    /// V(first − 1), but not beyond the last that had something to show: below it, something may be missing.
     start: Vector,
     /// V of the newest entry.
     newest: Vector,
@@ -156,9 +156,10 @@ impl Memory {
             }
             let Some(entry) = self.entries.pop_front() else { break };
             self.bytes -= entry.bytes();
-            self.start.set(entry.partition, entry.offset + 1);
             self.first += 1;
+            // Whoever has not passed what shows nothing has missed nothing of it.
             if let Some(notification) = &entry.notification {
+                self.start.set(entry.partition, entry.offset + 1);
                 self.ids.remove(&notification.id);
             }
         }
@@ -243,5 +244,49 @@ impl Memory {
         }
         debug_assert!(n >= self.first - 1);
         (index, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ingest::{Decoder, RawRecord},
+        notification::{Catalogue, Coordinates, Epoch},
+    };
+
+    fn notification(id: &str) -> Arc<Notification> {
+        let catalogue = Catalogue::builtin();
+        let decoder = Decoder { catalogue, legacy_text: false, type_prefix: String::new(), max_record_bytes: 999 };
+        let value = format!(r#"{{"type": "t", "audience": "everyone", "id": "{id}"}}"#);
+        let coordinates = Coordinates { epoch: Epoch(1), partition: 0, offset: 0 };
+        let value = Some(value.as_bytes());
+        let raw = RawRecord { coordinates, timestamp: Timestamp::now(), key: None, headers: vec![], value };
+        Arc::new(decoder.decode(&raw).unwrap())
+    }
+
+    fn memory() -> Memory {
+        Memory::new(Vector::new(vec![0, 0]), 1, 1_000_000, Duration::from_secs(60))
+    }
+
+    const PAGE: Page = Page { items: 10, bytes: 10_000 };
+
+    #[test]
+    fn what_shows_nothing_is_forgotten_without_a_loss() {
+        let (mut memory, now) = (memory(), Instant::now());
+        memory.append(0, 0, Some(notification("a")), now);
+        memory.append(0, 99, None, now);
+        memory.append(1, 7, None, now);
+        memory.forget(now + Duration::from_secs(61));
+        assert!(memory.is_empty());
+        assert_eq!((memory.start(), memory.newest()), (&Vector::new(vec![1, 0]), &Vector::new(vec![100, 8])));
+        assert!(matches!(memory.scan(&Vector::new(vec![1, 0]), PAGE, |_| true), Ok(Scan::End { .. })));
+        assert!(memory.scan(&Vector::new(vec![0, 0]), PAGE, |_| true).is_err());
+        // What comes then is found from there, and from behind the holes.
+        memory.append(0, 100, Some(notification("b")), now + Duration::from_secs(61));
+        for from in [vec![1, 0], vec![50, 8], vec![100, 0]] {
+            let Ok(Scan::Found { items, through }) = memory.scan(&Vector::new(from), PAGE, |_| true) else { panic!() };
+            assert_eq!((items.len(), items[0].offset, through.get(0)), (1, 100, 101));
+        }
     }
 }

@@ -128,6 +128,8 @@ pub trait Next<T = Notification>: Send + Sync {
     /// A log begins (again) at these offsets; what was known of another epoch is void.
     fn begins(&self, epoch: Epoch, start: Vector);
     fn record(&self, incoming: Incoming<T>);
+    /// There is no record before `next` that has not been handed on: what lies between is a hole in the offsets.
+    fn steps_over(&self, partition: usize, next: u64);
     /// Reading goes on at `next`, and what lies between is not to be had.
     fn breaks(&self, reason: Broken, next: Vector);
     /// The next offsets that are expected.
@@ -194,6 +196,7 @@ impl Ingest {
             next: Arc::clone(&next),
             seen: Arc::clone(&seen),
             leader_epochs: std::collections::HashMap::new(),
+            withheld: std::collections::HashSet::new(),
             inbox,
             stop: stop.clone(),
         };

@@ -1,9 +1,13 @@
-//! What librdkafka tells only through its own interface: the id of a topic, and the leader epoch of a record.
+//! What librdkafka tells only through its own interface: the id of a topic, the leader epoch of a record, and how far a
+//! partition has been handed out.
 //!
-//! All `unsafe` of this crate is here. Both calls are wrapped so that nothing of librdkafka's outlives them: what it gives
+//! All `unsafe` of this crate is here. The calls are wrapped so that nothing of librdkafka's outlives them: what it gives
 //! us is copied, and whatever it allocated is freed by a guard, also when we return early.
 
-#![expect(unsafe_code, reason = "the safe interface of rdkafka 0.39 has neither call; D1 of the design needs both")]
+#![expect(
+    unsafe_code,
+    reason = "the safe interface of rdkafka 0.39 has none of these calls for less; D1 of the design needs them"
+)]
 
 use std::{
     ffi::{CStr, CString},
@@ -12,6 +16,7 @@ use std::{
 };
 
 use rdkafka::{
+    Offset, TopicPartitionList,
     bindings::{
         rd_kafka_AdminOptions_destroy, rd_kafka_AdminOptions_new, rd_kafka_AdminOptions_set_request_timeout,
         rd_kafka_DescribeTopics, rd_kafka_DescribeTopics_result_topics, rd_kafka_TopicCollection_destroy,
@@ -19,8 +24,8 @@ use rdkafka::{
         rd_kafka_Uuid_base64str, rd_kafka_Uuid_least_significant_bits, rd_kafka_Uuid_most_significant_bits,
         rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, rd_kafka_error_code,
         rd_kafka_event_DescribeTopics_result, rd_kafka_event_destroy, rd_kafka_event_error,
-        rd_kafka_message_leader_epoch, rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll,
-        rd_kafka_resp_err_t,
+        rd_kafka_message_leader_epoch, rd_kafka_position, rd_kafka_queue_destroy, rd_kafka_queue_new,
+        rd_kafka_queue_poll, rd_kafka_resp_err_t,
     },
     consumer::Consumer as _,
     message::BorrowedMessage,
@@ -105,4 +110,17 @@ pub fn leader_epoch(message: &BorrowedMessage<'_>) -> Option<u32> {
     // SAFETY: the message is borrowed, so librdkafka keeps it; the call only reads it.
     let epoch = unsafe { rd_kafka_message_leader_epoch(message.ptr()) };
     u32::try_from(epoch).ok()
+}
+
+/// Where the partition goes on behind everything that its consumer was given, control records and aborted ones included;
+/// None before it was given anything. The safe call asks librdkafka's own thread for the whole assignment first, and
+/// this is asked at every end of the log.
+pub fn position(consumer: &Consumer, topic: &str, partition: i32) -> Option<u64> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    // SAFETY: client and list are borrowed throughout; the call writes an offset into the list, and keeps nothing.
+    let error = unsafe { rd_kafka_position(consumer.client().native_ptr(), list.ptr()) };
+    let known = error == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+    let offset = list.find_partition(topic, partition)?.offset();
+    if let (true, Offset::Offset(next)) = (known, offset) { u64::try_from(next).ok() } else { None }
 }

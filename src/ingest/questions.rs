@@ -23,7 +23,7 @@ pub const KAFKA: &str = "kafka";
 pub const TOPIC: &str = "topic";
 
 /// Read again below the place that the time asks for. A log is full of control records and aborted ones, which nobody is
-/// sent and no position steps over: who has everything may stand a little below, and shall not be told of a gap.
+/// sent: who was cut before a beat had led it over them stands a little below, and shall not be told of a gap.
 const FURTHER_BACK: u64 = 100;
 
 /// Low and high watermark of each partition.

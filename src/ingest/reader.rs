@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Mutex, Once, PoisonError,
@@ -109,6 +109,8 @@ pub struct Reader<T> {
     pub seen: Arc<Seen>,
     /// The newest leader epoch of each partition's records. It never falls in one log.
     pub leader_epochs: HashMap<usize, u32>,
+    /// Partitions of which something has not been handed on.
+    pub withheld: HashSet<usize>,
     pub inbox: Receiver<Order>,
     pub stop: CancellationToken,
 }
@@ -151,6 +153,7 @@ impl<T> Reader<T> {
     fn assign_all(&mut self, number: u64, partitions: usize) {
         self.consumer = self.line.consumer();
         self.leader_epochs.clear();
+        self.withheld.clear();
         let position = self.next.position();
         let from: Vec<(usize, u64)> = (0..partitions).map(|partition| (partition, position.get(partition))).collect();
         self.assign(&from, Consumer::assign);
@@ -203,6 +206,7 @@ impl<T> Reader<T> {
         let fell = epoch < *newest;
         *newest = epoch.max(*newest);
         if fell {
+            self.withheld.insert(partition);
             self.seen.with(|state| state.lost = true);
         }
         fell
@@ -210,8 +214,9 @@ impl<T> Reader<T> {
 
     fn trouble(&mut self, error: &KafkaError) {
         match error {
-            KafkaError::PartitionEOF(partition) => {
-                if let Ok(partition) = usize::try_from(*partition) {
+            KafkaError::PartitionEOF(number) => {
+                if let Ok(partition) = usize::try_from(*number) {
+                    self.step_over_holes(partition, *number);
                     self.seen.with(|state| state.at_end.insert(partition, true));
                 }
             }
@@ -223,6 +228,17 @@ impl<T> Reader<T> {
                 self.metrics.kafka_errors.inc();
                 tracing::debug!(%error, "the Kafka client reports");
             }
+        }
+    }
+
+    /// At the end of a partition everything has been handed on that was there to be handed on. Only now: whatever comes
+    /// since an assignment shows that librdkafka has done with its place of before.
+    fn step_over_holes(&self, partition: usize, number: i32) {
+        if self.withheld.contains(&partition) {
+            return;
+        }
+        if let Some(next) = native::position(&self.consumer, &self.topic, number) {
+            self.next.steps_over(partition, next);
         }
     }
 }
@@ -270,6 +286,7 @@ mod tests {
             *self.0.lock().unwrap() = start;
         }
         fn record(&self, _: Incoming<()>) {}
+        fn steps_over(&self, _: usize, _: u64) {}
         fn breaks(&self, _: Broken, next: Vector) {
             *self.0.lock().unwrap() = next;
         }
@@ -318,6 +335,7 @@ mod tests {
                 next: Arc::<Nowhere>::default(),
                 seen: Arc::clone(&seen),
                 leader_epochs: HashMap::new(),
+                withheld: HashSet::new(),
                 inbox,
                 stop: stop.clone(),
             };

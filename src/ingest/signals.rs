@@ -71,6 +71,10 @@ impl Next<Signal> for Heard {
         }
     }
 
+    fn steps_over(&self, partition: usize, next: u64) {
+        self.with_next(|all| all.set(partition, next.max(all.get(partition))));
+    }
+
     fn breaks(&self, _: Broken, at: Vector) {
         self.with_next(|next| *next = at);
         self.hears.missed_some();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use allim::notification::Position;
 use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord, Producer},
@@ -9,7 +10,9 @@ use rdkafka::{
 use serde_json::json;
 
 use crate::{
-    harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, apache, kafka::Place, program::Runner},
+    harness::{
+        Accounts, Kafka, Listener, Publisher, Server, accounts::token, apache, kafka::Place, program::Runner, until,
+    },
     other_clients::is_heard,
 };
 
@@ -237,4 +240,50 @@ async fn who_has_everything_hears_of_no_gap_from_a_node_that_starts_behind_contr
     let mut back = Listener::open(server.address, &operator, story.position.as_deref()).await;
     back.live().await;
     assert_eq!((back.story.hellos[0]["recovered"].clone(), back.story.gaps.len()), (true.into(), 0));
+}
+
+/// The same where the hole is longer than what a node reads further back. It is no record, but it is behind everybody
+/// who stands at the log's end: who listens is led over it, and missed nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_led_over_a_long_hole_and_hears_of_no_gap_from_a_node_that_starts_behind_it() {
+    let Some((kafka, accounts)) = play().await else { return };
+    let env = [("ALLIM_HUB_MEMORY_AGE_SECONDS", "2")];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let operator = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &operator, None).await;
+    listener.live().await;
+    let service = Transactional::new(kafka.address, "service");
+    service.begin().tell("one").await;
+    service.commit();
+    listener.hears("one").await;
+    let before = listener.story.position.clone();
+    service.begin();
+    for i in 0..150 {
+        service.tell(&format!("taken back {i}")).await;
+    }
+    service.abort();
+    // One, its marker, those that were taken back, and their marker.
+    until("the node has stepped over the hole", async || {
+        let mut newcomer = Listener::open(server.address, &token(2, &[7], None, false), None).await;
+        newcomer.event("hello").await;
+        Position::decode(newcomer.story.position.as_ref().unwrap()).unwrap().next.get(0) == 153
+    })
+    .await;
+    // Age is the behaviour: the record, and the step over the hole, have to be older than memory.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut stayed = Listener::open(server.address, &operator, before.as_deref()).await;
+    stayed.live().await;
+    assert_eq!((stayed.story.hellos[0]["recovered"].clone(), stayed.story.gaps.len()), (true.into(), 0));
+    while Position::decode(listener.story.position.as_ref().unwrap()).unwrap().next.get(0) < 153 {
+        listener.event("beat").await;
+    }
+    let story = listener.cut();
+    let server = server.again().await;
+    let mut back = Listener::open(server.address, &operator, story.position.as_deref()).await;
+    back.live().await;
+    assert_eq!((back.story.hellos[0]["recovered"].clone(), back.story.gaps.len()), (true.into(), 0));
+    service.begin().tell("two").await;
+    service.commit();
+    back.hears("two").await;
+    assert_eq!((back.story.titles(), back.story.went_back.len()), (vec!["two"], 0));
 }
