@@ -122,9 +122,11 @@ impl Session {
         let mut jobs = Jobs::default();
         loop {
             self.obey()?;
-            if std::mem::take(&mut self.scope_changed)
-                && let Some(here) = self.shard.hub().here()
+            // Where the log has broken since, that is said first: `from` is a place in the life before.
+            if self.scope_changed
+                && let Some(here) = self.here()
             {
+                self.scope_changed = false;
                 self.gap(GapReason::Scope, &Place { next: from.clone(), ..here }).await?;
             }
             let (viewer, life) = (Arc::clone(&self.listener.viewer), self.listener.life);
@@ -184,6 +186,11 @@ impl Session {
         Ok(())
     }
 
+    /// Where the node is, if that is in the life of the log that the listener is in.
+    fn here(&self) -> Option<Place> {
+        self.shard.hub().here().filter(|here| here.life == self.listener.life)
+    }
+
     fn concerns(&self, notification: &Notification) -> bool {
         notification.audience.includes(&self.listener.viewer, notification.mall)
     }
@@ -192,7 +199,7 @@ impl Session {
     /// count are those of the moment at which it is taken.
     async fn send_turn(&mut self, mut turn: Turn<'_>, record: (usize, u64), next: &Vector) -> Result<(), Over> {
         // The log broke since the page was made: its places mean nothing any more, and the next look says so as a gap.
-        let Some(here) = self.shard.hub().here().filter(|here| here.life == self.listener.life) else { return Ok(()) };
+        let Some(here) = self.here() else { return Ok(()) };
         let position = Position { epoch: here.epoch, next: next.clone() };
         let sent = loop {
             self.obey()?;

@@ -208,6 +208,11 @@ impl Crowd {
     pub fn rights(&mut self, key: Key, viewer: &Arc<Viewer>, here: &Place) -> Left {
         let Some(live) = self.live.get_mut(key) else { return Left::default() };
         let listener = &mut live.listener;
+        if listener.life != self.life {
+            // `here` is a place in the life before: its catch-up says it, which knows the place in the next one.
+            *listener.control.new_viewer.borrow_mut() = Some(Arc::clone(viewer));
+            return self.take_out(&[key], &[], &here.next);
+        }
         self.index.remove(key, &listener.viewer, listener.sight);
         listener.see_as(Arc::clone(viewer));
         self.index.add(key, &listener.viewer, listener.sight);
@@ -396,5 +401,16 @@ mod tests {
         let (mut crowd, ..) = crowd_of(&place(2, &[6]), &place(1, &[9]));
         crowd.begin_life(GapReason::Epoch, &place(2, &[5]));
         assert_eq!(crowd.ahead.len(), 1, "it is still ahead");
+    }
+
+    /// The place of one life and the numbers of another would make an id that no log ever gave out.
+    #[test]
+    fn whose_rights_change_while_it_waits_in_the_next_life_is_told_there() {
+        let (mut crowd, heard, control) = crowd_of(&place(2, &[5]), &place(1, &[9]));
+        let mut left = crowd.rights(0, &viewer(8), &place(1, &[9]));
+        assert_eq!(heard.take(), [""; 0]);
+        let (listener, at) = left.too_slow.remove(0);
+        assert_eq!((listener.life, at), (2, Vector::new(vec![5])));
+        assert!(control.take_viewer().is_some_and(|rights| *rights == *viewer(8)), "its catch-up says it");
     }
 }

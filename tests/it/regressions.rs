@@ -13,7 +13,7 @@ use allim::{
     deliver::{self, Arrival, Asked, QueueBody, Streams, queue, sse::SSE},
     hub::{self, Hub, Kind, ListenerId, Offer, Outlet, Shard, ShardHandle, Wire},
     ingest::{Broken, Decoder, Incoming, LogIs, Next, RawRecord},
-    notification::{AdminNo, Catalogue, Coordinates, Epoch, MallNo, Vector, Viewer},
+    notification::{AdminNo, Catalogue, Coordinates, Epoch, MallNo, Position, Vector, Viewer},
     telemetry::Metrics,
 };
 use http_body_util::BodyExt;
@@ -211,6 +211,34 @@ async fn who_is_full_when_rights_change_is_told_of_it_all_the_same() {
     narrow.streams.rights(reader.id, &reader.shard, viewer(&[8])).await;
     until("it was too slow", async || narrow.metrics.detours.get() >= 1).await;
     assert_eq!(reader.until("status").await, ["message fills the outlet", "gap scope", "status"]);
+}
+
+/// Rights changed, and another log began, while a listener's outlet was full: the word of its rights came with the epoch
+/// of the new log and the place of the old one. Who was cut right then came back with an id that was accepted, and missed
+/// what lay before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_id_is_made_of_two_lives_of_the_log() {
+    let narrow = Narrow::new().await;
+    ["one", "two", "three"].iter().for_each(|title| narrow.tell("mall:7", title));
+    let mut reader = narrow.open(&[7, 8], Asked::Earliest);
+    let shown = narrow.metrics.frames.with("notification");
+    reader.until("hello").await;
+    until("the outlet is full", async || shown.get() == 1).await;
+    narrow.streams.rights(reader.id, &reader.shard, viewer(&[7])).await;
+    narrow.on_the_shard(|_| ()).await;
+    narrow.hub.begins(Epoch(8), Vector::new(vec![0]));
+    let mut told = Vec::new();
+    loop {
+        let event = reader.next().await;
+        if event.name == "status" {
+            break;
+        }
+        let at = Position::decode(event.id.as_ref().unwrap()).unwrap();
+        told.push((event.json()["reason"].as_str().map(str::to_owned), at.epoch, at.next.get(0)));
+    }
+    let gap = |reason: &str| (Some(reason.to_owned()), Epoch(8), 0);
+    // The second was on its way already, and says so.
+    assert_eq!(told, [(None, EPOCH, 1), (None, EPOCH, 2), gap("epoch"), gap("scope")]);
 }
 
 /// Retention passed the place from which memory was being refilled. The client reports such an offset once and reads
