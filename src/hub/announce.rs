@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     ingest::{self, Incoming, Leaders, Rejections},
-    notification::{Epoch, Notification, Position, Unreadable, Vector},
+    notification::{Epoch, Notification, NotificationId, Position, Unreadable, Vector},
     telemetry::Metrics,
 };
 
@@ -226,8 +226,9 @@ impl Hub {
         }
     }
 
-    /// Counts a record whose body turned out unreadable when somebody first wanted it.
-    pub fn unreadable(&self, partition: usize, offset: u64, error: &Unreadable) {
+    /// Counts a record whose body turned out unreadable when somebody first wanted it. Its producer may send it again.
+    pub fn unreadable(&self, id: NotificationId, (partition, offset): (usize, u64), error: &Unreadable) {
+        self.order().memory.let_go(id, (partition, offset));
         let mut rejections = self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner);
         rejections.unreadable(partition, offset, error);
     }

@@ -4,7 +4,7 @@
 //! rolled forward from a checkpoint. V only grows, so "where does somebody at L go on" is a binary search.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -71,7 +71,8 @@ pub struct Memory {
     newest: Vector,
     /// (n, V(n)), at most every CHECKPOINT_EVERY entries.
     checkpoints: VecDeque<(u64, Vector)>,
-    ids: HashSet<NotificationId>,
+    /// What is held, and by which record.
+    ids: HashMap<NotificationId, (usize, u64)>,
     bytes: u64,
     bound_bytes: u64,
     bound_age: Duration,
@@ -87,7 +88,7 @@ impl Memory {
             newest: start.clone(),
             start,
             checkpoints: VecDeque::new(),
-            ids: HashSet::new(),
+            ids: HashMap::new(),
             bytes: 0,
             bound_bytes,
             bound_age,
@@ -128,7 +129,14 @@ impl Memory {
     /// Holds a notification of this identity: a second one is a producer's repeat.
     #[must_use]
     pub fn knows(&self, id: NotificationId) -> bool {
-        self.ids.contains(&id)
+        self.ids.contains_key(&id)
+    }
+
+    /// That record turned out to show nothing to anybody: the next of its identity is no repeat.
+    pub fn let_go(&mut self, id: NotificationId, record: (usize, u64)) {
+        if self.ids.get(&id) == Some(&record) {
+            self.ids.remove(&id);
+        }
     }
 
     /// Appends the next announcement and forgets what no longer fits.
@@ -137,7 +145,7 @@ impl Memory {
         let entry = Entry { partition, offset, arrived: now, notification };
         self.bytes += entry.bytes();
         if let Some(notification) = &entry.notification {
-            self.ids.insert(notification.id);
+            self.ids.insert(notification.id, (partition, offset));
         }
         self.entries.push_back(entry);
         let n = self.last();
@@ -160,7 +168,7 @@ impl Memory {
             // Whoever has not passed what shows nothing has missed nothing of it.
             if let Some(notification) = &entry.notification {
                 self.start.set(entry.partition, entry.offset + 1);
-                self.ids.remove(&notification.id);
+                self.let_go(notification.id, (entry.partition, entry.offset));
             }
         }
         while self.checkpoints.front().is_some_and(|(n, _)| *n < self.first) {
@@ -288,5 +296,20 @@ mod tests {
             let Ok(Scan::Found { items, through }) = memory.scan(&Vector::new(from), PAGE, |_| true) else { panic!() };
             assert_eq!((items.len(), items[0].offset, through.get(0)), (1, 100, 101));
         }
+    }
+
+    #[test]
+    fn a_record_lets_go_of_its_own_identity_only() {
+        let (mut memory, now, id) = (memory(), Instant::now(), notification("a").id);
+        memory.append(0, 0, Some(notification("a")), now);
+        memory.let_go(id, (0, 1));
+        assert!(memory.knows(id), "that one does not hold it");
+        memory.let_go(id, (0, 0));
+        assert!(!memory.knows(id));
+        memory.append(0, 1, Some(notification("a")), now + Duration::from_secs(30));
+        memory.forget(now + Duration::from_secs(61));
+        assert!(memory.len() == 1 && memory.knows(id), "the first is forgotten, and the second holds it");
+        memory.forget(now + Duration::from_secs(91));
+        assert!(!memory.knows(id));
     }
 }

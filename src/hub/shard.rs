@@ -271,10 +271,10 @@ impl Shard {
     }
 
     /// Counts what a turn cost, and says what was wrong with it.
-    pub fn settle(&self, turn: &Turn<'_>, (partition, offset): (usize, u64)) {
+    pub fn settle(&self, turn: &Turn<'_>, record: (usize, u64)) {
         self.plan.metrics.frames_encoded.inc_by(turn.renderings());
         if let Some(error) = turn.unreadable() {
-            self.hub.unreadable(partition, offset, error);
+            self.hub.unreadable(turn.notification().id, record, error);
         }
     }
 

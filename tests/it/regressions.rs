@@ -86,13 +86,16 @@ impl Narrow {
 
     /// Announces the next record of the only partition.
     fn announce(&self, event: &serde_json::Value) {
+        self.announce_raw(&[], &event.to_string());
+    }
+
+    fn announce_raw(&self, headers: &[(&'static str, &str)], value: &str) {
         let offset = self.hub.position().get(0);
-        let value = event.to_string();
         let raw = RawRecord {
             coordinates: Coordinates { epoch: EPOCH, partition: 0, offset },
             timestamp: jiff::Timestamp::now(),
             key: None,
-            headers: vec![],
+            headers: headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))).collect(),
             value: Some(value.as_bytes()),
         };
         let notification = Some(self.decoder.decode(&raw).unwrap());
@@ -239,6 +242,25 @@ async fn no_id_is_made_of_two_lives_of_the_log() {
     let gap = |reason: &str| (Some(reason.to_owned()), Epoch(8), 0);
     // The second was on its way already, and says so.
     assert_eq!(told, [(None, EPOCH, 1), (None, EPOCH, 2), gap("epoch"), gap("scope")]);
+}
+
+/// Where headers say whom it is for, a body is first looked at when somebody wants it. One that was broken kept its id
+/// in memory, and what its producer sent to mend it passed for a repeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_body_does_not_keep_its_correction_away() {
+    let narrow = Narrow::new().await;
+    let mut reader = narrow.open(&[7], Asked::Newcomer);
+    reader.until("status").await;
+    let headers = [("ce_specversion", "1.0"), ("ce_type", "t"), ("ce_id", "1"), ("ce_source", "/a")];
+    let headers = [&headers[..], &[("ce_audience", "mall:7"), ("ce_mallno", "7"), ("ce_title", "mended")]].concat();
+    narrow.announce_raw(&headers, "{broken");
+    until("it is found out", async || narrow.metrics.unreadable_later.get() == 1).await;
+    narrow.announce_raw(&headers, "{}");
+    assert_eq!(reader.until("message").await, ["message mended"]);
+    // That one is known now, and stays so.
+    narrow.announce_raw(&headers, "{}");
+    narrow.tell("mall:7", "another");
+    assert_eq!(reader.until("message").await, ["message another"]);
 }
 
 /// Retention passed the place from which memory was being refilled. The client reports such an offset once and reads
