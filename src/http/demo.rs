@@ -169,7 +169,9 @@ async fn download(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let page = Page::of(&parts.headers, &[])?;
-    let viewer = Proof::of(&parts, &page, &doors)?.viewer(&doors).await?;
+    let proof = Proof::of(&parts, &page, &doors)?;
+    let viewer = proof.viewer(&doors).await?;
+    proof.spend(&viewer, &doors)?;
     // What is no text is no number either.
     let Path(number) = number.map_err(|_| Problem::NotFound)?;
     let file = demo.demo.file(&number, viewer.admin).ok_or(Problem::NotFound)?;
