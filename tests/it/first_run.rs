@@ -18,7 +18,7 @@ use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::tok
 const CAST: [u64; 8] = [70_001, 70_002, 70_003, 70_010, 80_501, 80_502, 10_000, 10_001];
 
 /// The demo, once its last line is on the screen.
-async fn first_run(env: &[(&str, &str)]) -> Server {
+pub async fn first_run(env: &[(&str, &str)]) -> Server {
     let server = Server::demo(env).await;
     until("its lines are read", async || server.stdout.lock().unwrap().contains("data   ")).await;
     server
@@ -31,7 +31,7 @@ fn screen(server: &Server) -> Vec<String> {
 }
 
 /// What stands behind a word of the banner.
-fn said(server: &Server, word: &str) -> String {
+pub fn said(server: &Server, word: &str) -> String {
     let screen = screen(server);
     let line = screen.iter().find_map(|line| line.trim_start().strip_prefix(word)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no line says {word}: {screen:#?}")).trim().to_owned()
@@ -50,13 +50,13 @@ fn only_line(text: &[u8]) -> String {
 }
 
 /// A line pasted into a shell; killed with the chapter.
-struct Pasted {
-    child: Child,
+pub struct Pasted {
+    pub child: Child,
     out: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Pasted {
-    fn new(line: &str, env: &[(&str, &str)]) -> Pasted {
+    pub fn new(line: &str, env: &[(&str, &str)]) -> Pasted {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec {line}")]).envs(env.iter().copied()).current_dir("/");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();

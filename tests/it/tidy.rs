@@ -286,11 +286,16 @@ fn metrics_page() -> String {
     page
 }
 
+/// Whether what is made of the code is to be written into `docs/`.
+#[expect(clippy::disallowed_methods, reason = "it is said by whoever runs the tests")]
+pub fn bless() -> bool {
+    std::env::var("BLESS").is_ok()
+}
+
 /// Compares a page with what it is made of; `BLESS=1` writes it.
-#[expect(clippy::disallowed_methods, reason = "whether to write is said by whoever runs the tests")]
 fn is_up_to_date(page: &str, made: &str) {
     let file = package().join(page);
-    if std::env::var("BLESS").is_ok() {
+    if bless() {
         fs::write(&file, made).unwrap();
     }
     let there = fs::read_to_string(&file).unwrap_or_default();

@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Listener, PATIENCE, Server,
-    browser::{Profile, Tab},
-    posts::Service,
-    until,
+use crate::{
+    first_run::{self, Pasted},
+    harness::{
+        Listener, PATIENCE, Server,
+        browser::{Profile, Tab},
+        posts::Service,
+        program, until,
+    },
 };
 
 /// A page that takes longer than this to show its first notification is broken, not slow.
@@ -139,8 +142,8 @@ async fn an_export(tab: &Tab, profile: &Profile, words: &Words) {
 
     // The link is no secret, and good for nobody else.
     let frames = profile.frames().await;
-    let ends = frames.iter().filter(|frame| frame["data"].as_str().unwrap().contains("excel.export.completed"));
-    let end: Value = serde_json::from_str(ends.last().unwrap()["data"].as_str().unwrap()).unwrap();
+    let mut ends = frames.iter().filter(|frame| frame["data"].as_str().unwrap().contains("excel.export.completed"));
+    let end: Value = serde_json::from_str(ends.next_back().unwrap()["data"].as_str().unwrap()).unwrap();
     let ask = "return (await fetch(arg[0], { headers: { Authorization: `Bearer ${arg[1]}` } })).status";
     assert_eq!(tab.run(ask, json!([end["link"], "demo-80501"])).await, 404);
     assert_eq!(tab.run(ask, json!([end["link"], "demo-70001"])).await, 200);
@@ -239,5 +242,29 @@ async fn the_first_notification_is_there_at_once() {
     let report = format!("page open to first notification: median {} ms of {took:?}\n", took[2].as_millis());
     std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/target/browser/first-notification"), report).unwrap();
     assert!(took[2] < FAR_TOO_LONG, "{took:?}");
+    profile.done().await;
+}
+
+/// The first thing that a newcomer tries besides the page.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pasted_into_a_shell_is_on_the_page() {
+    let Some(profile) = Profile::new().await else { return };
+    let server = first_run::first_run(&[]).await;
+    let tab = profile.open(&format!("http://{}/", server.address)).await;
+    tab.until_of(&format!("{ROWS} > 0"), json!("left")).await;
+    tab.click("#top .group button:first-of-type").await;
+    let data = server.data.display().to_string();
+    let mut publish = Pasted::new(&first_run::said(&server, "publish"), &[("ALLIM_DATA_DIR", &data)]);
+    assert!(publish.child.wait().unwrap().success());
+    let titles = "[...document.querySelectorAll('#left .list h3')].map((h3) => h3.textContent)";
+    tab.until(&format!("{titles}.includes('새 주문 128,000원')")).await;
+
+    if let Err(missing) = program::runs("kcat", "-V") {
+        return program::skip("kcat beside the page", &missing);
+    }
+    let brokers = std::fs::read_to_string(server.data.join("kafka.address")).unwrap();
+    let line = format!("sh -c 'echo 안녕하세요 | kcat -P -b {} -t BACKOFFICE-NOTIFICATIONS'", brokers.trim());
+    assert!(Pasted::new(&line, &[]).child.wait().unwrap().success());
+    tab.until(&format!("{titles}[0] === '안녕하세요'")).await;
     profile.done().await;
 }

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::harness::{
-    Server,
-    accounts::token,
-    browser::{Profile, Tab},
-    posts::Service,
-    topics, until,
+use crate::{
+    harness::{
+        Server,
+        accounts::token,
+        browser::{Profile, Tab},
+        posts::Service,
+        topics, until,
+    },
+    tidy,
 };
 
 const DESK: (u32, u32) = (1440, 900);
@@ -63,11 +66,13 @@ async fn a_calm_day_in_light_and_dark_in_both_languages() {
         publish(&server, json!({"type": "fds.detected", "data": fds})).await;
         tab.click("#guide li:nth-child(2) button").await;
         tab.until("document.querySelector('.list .critical') && document.querySelector('#left .jobs progress')").await;
-        tab.until("document.querySelector('.who .yes') && document.querySelectorAll('#right .list li[data-id]').length > 1")
-            .await;
+        tab.until(
+            "document.querySelector('.who .yes') && document.querySelectorAll('#right .list li[data-id]').length > 1",
+        )
+        .await;
         assert_eq!(tab.value("document.documentElement.dataset.theme").await, scheme);
         is_fine(&tab, &format!("calm-{lang}-{scheme}")).await;
-        if std::env::var_os("BLESS").is_some() && (lang, scheme) == ("ko", "light") {
+        if tidy::bless() && (lang, scheme) == ("ko", "light") {
             let picture = tab.picture("readme.png").await;
             std::fs::copy(picture, concat!(env!("CARGO_MANIFEST_DIR"), "/docs/first-minute.png")).unwrap();
         }
