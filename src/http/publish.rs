@@ -146,8 +146,14 @@ fn ready(
     let mut object = read_object(body).map_err(|why| invalid(Problem::Unreadable, &unreadable(why)))?;
     let structured = shape == Shape::Structured || object.contains_key("specversion");
     let shape = if structured { Shape::Structured } else { Shape::Plain };
-    let named = name(&mut object, &parts.headers, publisher, shape);
+    let named = name(&mut object, &parts.headers, shape);
+    if shape == Shape::Plain {
+        name_source(&mut object, publisher);
+    }
     let mut wrong = wrong::all(&object, shape, &publishing.decoder);
+    if !wrong.iter().any(|one| one.pointer == "/source") {
+        wrong.extend(foreign_source(&object, publisher));
+    }
     let event_id = named.unwrap_or_else(|complaint| {
         wrong.push(complaint);
         String::new()
@@ -170,14 +176,33 @@ fn ready(
     Ok(Ready { event_id, notification, record })
 }
 
-/// Sees to it that the event has an id, so that the same request again is the same notification, and a source, so that
-/// two publishers with the same ids do not meet.
-fn name(
-    object: &mut Map<String, Value>,
-    headers: &HeaderMap,
-    publisher: &Publisher,
-    shape: Shape,
-) -> Result<String, Wrong> {
+/// Where an event of this publisher says that it is from; behind a `/` the publisher may say more.
+fn source_of(publisher: &Publisher) -> String {
+    format!("/publishers/{}", publisher.name)
+}
+
+/// Gives an event without a source its publisher's, so that two publishers with the same ids do not meet. What the
+/// decoder takes for absent is absent here.
+fn name_source(object: &mut Map<String, Value>, publisher: &Publisher) {
+    let absent = |source: &Value| source.is_null() || source.as_str().is_some_and(|text| text.trim().is_empty());
+    if object.get("source").is_none_or(absent) {
+        object.insert("source".to_owned(), source_of(publisher).into());
+    }
+}
+
+/// A source is half of an identity: under another's an event could pass for a repeat of that one's, which would then
+/// be shown to nobody.
+fn foreign_source(object: &Map<String, Value>, publisher: &Publisher) -> Option<Wrong> {
+    let (source, own) = (object.get("source")?, source_of(publisher));
+    let is_own = |text: &str| text.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if source.as_str().is_some_and(is_own) {
+        return None;
+    }
+    Some(Wrong::new("/source", "not_allowed", format!("the source of what this key publishes is {own}, or below it")))
+}
+
+/// Sees to it that the event has an id, so that the same request again is the same notification.
+fn name(object: &mut Map<String, Value>, headers: &HeaderMap, shape: Shape) -> Result<String, Wrong> {
     let idempotency_key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
         None => None,
         Some(Ok(key)) if !key.trim().is_empty() => Some(key.trim().to_owned()),
@@ -188,9 +213,6 @@ fn name(
         Some(Value::Number(id)) => Some(id.to_string()),
         _ => None,
     };
-    if shape == Shape::Plain && object.get("source").is_none_or(|source| source.as_str() == Some("")) {
-        object.insert("source".to_owned(), format!("/publishers/{}", publisher.name).into());
-    }
     match (own, idempotency_key) {
         (Some(own), Some(key)) if own != key => {
             Err(Wrong::new("/id", "differs", "the header Idempotency-Key says something else"))

@@ -81,10 +81,13 @@ const CLOUD_EVENT: &[(&str, Kind)] =
     &[("specversion", Kind::Version), ("datacontenttype", Kind::Json), ("data_base64", Kind::Absent)];
 /// Fields of the event that mean the same for every type.
 const FIELDS: &[(&str, Kind)] = &[("mallNo", Kind::Number), ("partnerNo", Kind::Number), ("link", Kind::Link)];
+/// Of a list of lines each may be wrong. A body of some hundred KB shall be answered neither with megabytes nor late.
+const MOST: usize = 100;
+const LONGEST_POINTER: usize = 256;
 /// As the decoder has it.
 const LONGEST_NAME: usize = 512;
 
-/// Everything that is wrong with it.
+/// Everything that is wrong with it; of very much the first.
 pub fn all(object: &Map<String, Value>, shape: Shape, decoder: &Decoder) -> Vec<Wrong> {
     let mut wrong = Vec::new();
     let structured = shape == Shape::Structured;
@@ -201,9 +204,14 @@ fn for_nobody(object: &Map<String, Value>, shape: Shape, short: &str, decoder: &
             NoAudience::Malformed(_) => (vec!["/audience".to_owned()], "bad_audience"),
         };
         for pointer in pointers {
-            if !wrong.iter().any(|one| one.pointer == pointer) {
-                wrong.push(Wrong::new(pointer, code, detail.clone()));
+            if wrong.iter().any(|one| one.pointer == pointer) {
+                continue;
             }
+            if wrong.len() >= MOST {
+                wrong.push(Wrong::new("", "more", format!("there is more; the first {MOST} are named")));
+                return;
+            }
+            wrong.push(Wrong::new(pointer, code, detail.clone()));
         }
     }
 }
@@ -217,34 +225,63 @@ fn pointer(object: &Map<String, Value>, shape: Shape, place: &str) -> String {
     format!("{}/{}", if beside { "" } else { "/data" }, place.replace('.', "/"))
 }
 
-/// Of a field of lines each one that is no number.
+/// Of a field of lines each one that is no number; one more than are named is enough.
 fn numbers(object: &Map<String, Value>, shape: Shape, place: &str) -> Vec<String> {
     let Some((_, field)) = place.split_once("[].") else { return vec![pointer(object, shape, place)] };
     let mut found = Vec::new();
     for (name, value) in object {
-        let inner = format!("/{name}");
-        walk(value, &inner, field, &mut found);
+        walk(value, &mut vec![escaped(name)], field, &mut found);
     }
     found
 }
 
-fn walk(value: &Value, at: &str, field: &str, found: &mut Vec<String>) {
+/// `path` is where `value` stands, name by name: it becomes a pointer only where something is wrong.
+fn walk(value: &Value, path: &mut Vec<String>, field: &str, found: &mut Vec<String>) {
+    if found.len() > MOST {
+        return;
+    }
     match value {
         Value::Object(members) => {
             for (name, value) in members {
-                let inner = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                path.push(escaped(name));
                 let bad =
                     *name == field && !value.is_null() && serde_json::from_value::<MallNo>(value.clone()).is_err();
                 if bad {
-                    found.push(inner);
+                    let pointer = joined(path);
+                    if found.last() != Some(&pointer) {
+                        found.push(pointer);
+                    }
                 } else {
-                    walk(value, &inner, field, found);
+                    walk(value, path, field, found);
                 }
+                path.pop();
             }
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, item)| walk(item, &format!("{at}/{n}"), field, found));
+            for (n, item) in items.iter().enumerate() {
+                path.push(n.to_string());
+                walk(item, path, field, found);
+                path.pop();
+            }
         }
         _ => {}
     }
+}
+
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The pointer of this place, or of the innermost value around it whose pointer is not too long: names may be as long
+/// as a body.
+fn joined(path: &[String]) -> String {
+    let mut pointer = String::new();
+    for name in path {
+        if pointer.len() + 1 + name.len() > LONGEST_POINTER {
+            break;
+        }
+        pointer.push('/');
+        pointer.push_str(name);
+    }
+    pointer
 }

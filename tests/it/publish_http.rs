@@ -50,8 +50,8 @@ async fn what_is_taken_is_heard_under_the_id_that_was_told() {
     let heard = listener.hears("새 주문 5원").await;
     assert_eq!((&heard["id"], &heard["correlationId"]), (&told["id"], &json!("c")));
 
-    let event = json!({"specversion": "1.0", "id": "ce-1", "source": "/orders", "type": "kr.co.shopby.test.happened.v2",
-                       "audience": "mall:7", "mallno": "7", "title": "a cloud event", "data": {"a": 1}});
+    let event = json!({"specversion": "1.0", "id": "ce-1", "source": "/publishers/all/orders",
+                       "type": "kr.co.shopby.test.happened.v2", "audience": "mall:7", "mallno": "7", "title": "a cloud event", "data": {"a": 1}});
     let headers = [("Authorization", format!("Bearer {ALL}")), ("Content-Type", "application/cloudevents+json".into())];
     let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
     let answer = post(server.address, "/notifications", &headers, event.to_string().as_bytes()).await;
@@ -89,8 +89,8 @@ async fn every_wrong_field_is_named_at_once() {
         body
     };
     let cloud = |changes: Value| {
-        let mut body =
-            json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "test.happened", "audience": "mall:7"});
+        let mut body = json!({"specversion": "1.0", "id": "1", "source": "/publishers/all", "type": "test.happened",
+                              "audience": "mall:7"});
         body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         body
     };
@@ -109,6 +109,9 @@ async fn every_wrong_field_is_named_at_once() {
         (plain(json!({"id": {}})), &["/id wrong_type"]),
         (plain(json!({"id": long})), &["/id too_long"]),
         (plain(json!({"source": []})), &["/source wrong_type"]),
+        (plain(json!({"source": long})), &["/source too_long"]),
+        (plain(json!({"source": "/publishers/some"})), &["/source not_allowed"]),
+        (cloud(json!({"source": "/orders", "title": 1})), &["/title wrong_type", "/source not_allowed"]),
         (plain(json!({"mallNo": "seven"})), &["/mallNo bad_number"]),
         (plain(json!({"mallNo": 0})), &["/mallNo bad_number"]),
         (plain(json!({"partnerNo": 1.5})), &["/partnerNo bad_number"]),
@@ -166,6 +169,77 @@ async fn every_wrong_field_is_named_at_once() {
     let differs =
         post(server.address, "/notifications", &headers, plain(json!({"id": "a"})).to_string().as_bytes()).await;
     assert_eq!(differs.errors(), ["/id differs"]);
+}
+
+/// The identity is made of mall, source and id: whoever could write another's source could have its notification dropped
+/// as a repeat, and where two name none, they must not meet.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_the_identity_of_another_source() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let (all, some) = (Service::new(server.address, ALL), Service::new(server.address, SOME));
+    let with = |source: Value| {
+        let mut body = notice("whose");
+        body.as_object_mut().unwrap().extend([("id".to_owned(), json!("1")), ("source".to_owned(), source)]);
+        body
+    };
+    let before = topics::appended(kafka.address, 3).await;
+    let foreign = ["/orders", "/publishers/all", "/publishers/some.other", "/publishers/", " /publishers/some", "some"];
+    for source in foreign.map(Value::from).into_iter().chain([json!(5)]) {
+        let mut event = with(source.clone());
+        for _ in ["plain", "CloudEvent"] {
+            let answer = some.publish(&event).await;
+            assert_eq!((answer.status, answer.errors()), (422, vec!["/source not_allowed".to_owned()]), "{event}");
+            assert!(answer.body.contains("/publishers/some"), "it is said which would be right: {}", answer.body);
+            assert_eq!(some.dry_run(&event).await.status, 422, "{event}");
+            event["specversion"] = "1.0".into();
+        }
+    }
+    assert_eq!(topics::appended(kafka.address, 3).await, before, "something went to Kafka");
+    let told = async |service: &Service, event: Value| {
+        let answer = service.publish(&event).await;
+        assert_eq!(answer.status, 202, "{event}: {}", answer.body);
+        answer.json()["id"].clone()
+    };
+    let (of_all, of_some) = (told(&all, with("/publishers/all".into())).await, told(&some, with(Value::Null)).await);
+    assert_ne!(of_all, of_some, "one id, two publishers");
+    for absent in [Value::Null, "".into(), "  ".into()] {
+        assert_eq!(told(&all, with(absent.clone())).await, of_all, "{absent:?} is none");
+        assert_eq!(told(&some, with(absent.clone())).await, of_some, "{absent:?} is none");
+    }
+    let mut event = with("/publishers/some".into());
+    event["specversion"] = "1.0".into();
+    assert_eq!(told(&some, event).await, of_some, "a CloudEvent of the same source and id is the same");
+    let part = told(&some, with("/publishers/some/exports".into())).await;
+    assert!(part != of_some && part != of_all, "a publisher may have several sources");
+}
+
+/// One body of a few hundred KB must not be answered with megabytes, nor cost the time of a million comparisons.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_wrong_fields_a_hundred_are_named() {
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let service = Service::new(server.address, ALL);
+    let order = |lines: Vec<Value>| json!({"type": "order.created", "mallNo": 7, "orderProductOptions": lines});
+    let lines = |number: usize| (0..number).map(|_| json!({"partnerNo": "x"})).collect::<Vec<_>>();
+
+    let errors = service.publish(&order(lines(100))).await.errors();
+    assert_eq!((errors.len(), &*errors[99]), (100, "/orderProductOptions/99/partnerNo bad_number"));
+    let answer = service.publish(&order(lines(12_000))).await;
+    let errors = answer.errors();
+    assert_eq!((answer.status, errors.len(), &*errors[100]), (422, 101, " more"));
+    assert_eq!(errors[..100], service.publish(&order(lines(100))).await.errors());
+    assert!(answer.body.len() < 64 * 1024, "{} bytes", answer.body.len());
+
+    // What stands below a name as long as a body is told of the value that holds the name.
+    let mut below = order(lines(1));
+    below["shop"] = json!({"x".repeat(100_000): lines(5_000)});
+    let answer = service.publish(&below).await;
+    assert_eq!(answer.errors(), ["/orderProductOptions/0/partnerNo bad_number", "/shop bad_number"]);
+    assert!(answer.body.len() < 64 * 1024, "{} bytes", answer.body.len());
+
+    let partners: Vec<Value> = (1..12_000).map(|number| json!({"partnerNo": number})).collect();
+    assert_eq!(service.publish(&order(partners)).await.errors(), ["/audience bad_audience"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

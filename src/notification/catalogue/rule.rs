@@ -1,5 +1,7 @@
 //! Who sees an event that names nobody: audience terms with places for the event's own numbers.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::When;
@@ -90,10 +92,11 @@ impl Subject<'_> {
             Some(field) => self.lines.iter().filter_map(|line| fields::get(line, field)).collect(),
             None => fields::get(self.fields, place).into_iter().collect(),
         };
-        let mut numbers: Vec<u64> = Vec::new();
+        // Of some thousand lines each may name another one.
+        let (mut numbers, mut known) = (Vec::new(), HashSet::new());
         for value in values {
             let number = number(value).map_err(|NotAnId| NoAudience::NotANumber(place.to_owned()))?;
-            if !numbers.contains(&number) {
+            if known.insert(number) {
                 numbers.push(number);
             }
         }
