@@ -121,6 +121,9 @@ impl<T> Reader<T> {
                 Ok(Order::Begin { epoch: of, number, from }) => {
                     epoch = of;
                     self.next.begins(epoch, from.clone());
+                    // Whatever the client of before has said until now is of a log that is over: each partition tells
+                    // of its loss by itself, also after the pulse has heard of the first.
+                    self.seen.with(|state| (state.lost, state.trouble) = (false, false));
                     self.assign_all(number, from.partitions());
                 }
                 Ok(Order::Again { number, partitions, broken }) => {
@@ -243,4 +246,112 @@ fn headers<'m>(message: &'m BorrowedMessage<'m>) -> Result<Vec<Header<'m>>, Reje
     TRYING.set(false);
     let detail = "the name of a header is not UTF-8".to_owned();
     headers.map_err(|_| Rejected { reason: Reason::Unreadable(Unreadable::NotUtf8), detail })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc::{SyncSender, sync_channel},
+        thread,
+    };
+
+    use super::*;
+    use crate::{
+        ingest::{Incoming, LogIs, Settings},
+        notification::Coordinates,
+    };
+
+    /// Takes up whatever comes, and understands nothing.
+    #[derive(Default)]
+    struct Nowhere(Mutex<Vector>);
+
+    impl Next<()> for Nowhere {
+        fn begins(&self, _: Epoch, start: Vector) {
+            *self.0.lock().unwrap() = start;
+        }
+        fn record(&self, _: Incoming<()>) {}
+        fn breaks(&self, _: Broken, next: Vector) {
+            *self.0.lock().unwrap() = next;
+        }
+        fn position(&self) -> Vector {
+            self.0.lock().unwrap().clone()
+        }
+        fn log_is(&self, _: LogIs) {}
+    }
+
+    impl Understand<()> for Nowhere {
+        fn understand(&mut self, _: Coordinates, _: Result<RawRecord<'_>, Rejected>) -> Option<()> {
+            None
+        }
+    }
+
+    /// A reader whose brokers are nowhere: what it has seen is what the test says.
+    struct Alone {
+        seen: Arc<Seen>,
+        orders: SyncSender<Order>,
+        stop: CancellationToken,
+        running: Option<thread::JoinHandle<()>>,
+    }
+
+    impl Alone {
+        fn start() -> Alone {
+            let settings = Settings {
+                bootstrap_servers: "127.0.0.1:1".into(),
+                topic: "t".into(),
+                group_id: "g".into(),
+                client_id: "c".into(),
+                properties: Vec::new(),
+                legacy_text: false,
+                type_prefix: String::new(),
+                max_record_bytes: 1,
+                stall: Duration::from_secs(60),
+            };
+            let (metrics, stop, seen) = (Metrics::new(), CancellationToken::new(), Arc::new(Seen::default()));
+            let line = Arc::new(Line::new(&settings, "t", &metrics).unwrap());
+            let (orders, inbox) = sync_channel(4);
+            let reader = Reader {
+                consumer: line.consumer(),
+                line,
+                topic: "t".into(),
+                understand: Box::<Nowhere>::default(),
+                metrics,
+                next: Arc::<Nowhere>::default(),
+                seen: Arc::clone(&seen),
+                leader_epochs: HashMap::new(),
+                inbox,
+                stop: stop.clone(),
+            };
+            let running = Some(thread::spawn(move || reader.run()));
+            Alone { seen, orders, stop, running }
+        }
+
+        fn order(&self, number: u64, order: Order) {
+            self.orders.send(order).unwrap();
+            while !self.seen.assigned(number) {
+                assert!(!self.running.as_ref().unwrap().is_finished(), "the reader is gone");
+                thread::yield_now();
+            }
+        }
+    }
+
+    impl Drop for Alone {
+        fn drop(&mut self) {
+            self.stop.cancel();
+            let _ = self.running.take().unwrap().join();
+        }
+    }
+
+    /// Else the log would begin a second time at once: the client of before tells of each partition by itself, and goes
+    /// on telling while the pulse asks how the new log is.
+    #[test]
+    fn a_log_that_begins_knows_nothing_of_what_the_client_before_has_lost() {
+        let reader = Alone::start();
+        reader.seen.with(|state| state.lost = true);
+        reader.order(1, Order::Begin { epoch: Epoch(1), number: 1, from: Vector::new(vec![0; 3]) });
+        assert!(!reader.seen.take_lost());
+        // Within one log it stays said: what showed it (a leader epoch that fell) is not shown a second time.
+        reader.seen.with(|state| state.lost = true);
+        reader.order(2, Order::Again { number: 2, partitions: 3, broken: None });
+        assert!(reader.seen.take_lost());
+    }
 }

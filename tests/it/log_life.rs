@@ -1,8 +1,18 @@
 //! The life of a log: a topic that is created anew, and a client that stands still.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, kafka::TOPIC, topics};
+use allim::notification::Vector;
+
+use crate::harness::{
+    Accounts, Kafka, Listener, Publisher, Server, accounts::token, checker::Story, kafka::TOPIC, topics,
+};
 
 /// Fault row 6. The new log is at once longer than the old one was: nothing but the topic's id tells them apart.
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +50,56 @@ async fn fault_06_a_topic_created_anew_is_a_gap_and_is_read_from_its_beginning()
     let mut on = Listener::open(server.address, &operator, listener.story.position.as_deref()).await;
     on.live().await;
     assert_eq!((on.story.gaps.len(), on.story.titles().len()), (0, 0));
+}
+
+/// Row 6 where each partition tells of its loss by itself, and records come all the while: the log begins once.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_06_a_busy_topic_of_three_partitions_created_anew_begins_once() {
+    let (kafka, accounts) = (Kafka::with_partitions(3).await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    let publisher = Publisher::new(kafka.address);
+    let mut ends = Vector::default();
+    for i in 0.. {
+        let sent = publisher.tell("mall:7", &format!("key {i}"), &format!("old {i}")).await;
+        ends.set(sent.partition, sent.offset + 1);
+        if Vector::new(vec![10; 3]).within(&ends) {
+            listener.hears(&sent.title).await;
+            break;
+        }
+    }
+    while !listener.story.has_all(&publisher.sent(), |_| true) {
+        listener.event("message").await;
+    }
+    topics::create_anew(kafka.address, 3).await;
+    let (publisher, busy) = (Arc::new(Publisher::new(kafka.address)), Arc::new(AtomicBool::new(true)));
+    let publishing = {
+        let (publisher, busy) = (Arc::clone(&publisher), Arc::clone(&busy));
+        tokio::spawn(async move {
+            for i in 0.. {
+                if !busy.load(Ordering::Relaxed) {
+                    return;
+                }
+                publisher.tell("mall:7", &format!("key {i}"), &format!("new {i}")).await;
+            }
+        })
+    };
+    listener.event("gap").await;
+    let gap_after = listener.story.heard.len();
+    // Busy also while the new log is read again, and for a while after that.
+    for _ in 0..publisher.sent().len() + 100 {
+        listener.event("message").await;
+    }
+    busy.store(false, Ordering::Relaxed);
+    publishing.await.unwrap();
+    let sent = publisher.sent();
+    while listener.story.heard.len() < gap_after + sent.len() {
+        listener.event("message").await;
+    }
+    assert_eq!((listener.story.gaps, listener.story.went_back), (vec!["epoch".to_owned()], vec![]));
+    let heard = listener.story.heard.split_off(gap_after);
+    Story { start: Some(Vector::default()), heard, ..Story::default() }.check(&sent, |_| true);
 }
 
 /// librdkafka has stood still for ever after brokers came and went. Here the broker stops serving the connections that
