@@ -96,7 +96,7 @@ if (people) {
   traffic.run("calm");
 } else {
   head();
-  main.className = "two";
+  main.className = "one";
   document.getElementById("right").remove();
   open(document.getElementById("left"), null);
 }

@@ -106,4 +106,4 @@ if (people) {
   post("/demo/traffic", { pace: "calm" });
   publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token),
     says: (line) => post("/demo/text", line, current.token) });
-}
+} else document.querySelector("main").className = "one";
