@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Broken, Log, LogIs, Next,
-    questions::{KAFKA, Questions, TOPIC},
+    questions::{Identity, KAFKA, Questions, TOPIC},
     reader::{Break, Order, Seen},
     watchdog::Watchdog,
 };
@@ -56,6 +56,22 @@ struct Known {
     assigned_after_outage: bool,
     /// Partitions that seemed shorter than what we have read; a second look must agree.
     shorter: Vec<usize>,
+    /// There seemed to be fewer partitions; a second look must agree.
+    fewer: bool,
+}
+
+impl Known {
+    /// Whether there are fewer partitions for the second time on end.
+    fn fewer_again(&mut self, partitions: usize) -> bool {
+        let fewer = partitions < self.partitions;
+        std::mem::replace(&mut self.fewer, fewer) && fewer
+    }
+
+    /// Whether what is found is another log. No topic comes to have fewer partitions: where there seem to be, it was
+    /// created again, or who answers has not heard yet that it has grown. By its id a topic is known, whoever answers.
+    fn is_over(&self, found: Identity, fewer_again: bool) -> bool {
+        found.epoch != self.epoch || (fewer_again && !found.certain)
+    }
 }
 
 pub struct Pulse<T> {
@@ -116,22 +132,23 @@ impl<T> Pulse<T> {
         }
         let partitions = self.questions.partitions()?;
         self.metrics.partitions.with(self.log.name).set(i64::try_from(partitions).unwrap_or(i64::MAX));
-        let Some(known) = &self.memory.known else {
-            let epoch = self.questions.epoch()?;
+        let Some(known) = &mut self.memory.known else {
+            let epoch = self.questions.identity()?.epoch;
             return self.begin(epoch, partitions);
         };
+        let fewer_again = known.fewer_again(partitions);
         let (lost, troubled) = (self.seen.take_lost(), self.seen.take_trouble());
-        let (before, was) = (known.partitions, known.epoch);
+        let before = known.partitions;
         if lost || troubled || !known.live || partitions != before || known.asked.elapsed() > ASK_EVERY {
-            let epoch = self.questions.epoch()?;
-            if epoch != was || partitions < before {
+            let found = self.questions.identity()?;
+            if known.is_over(found, fewer_again) {
                 tracing::warn!(kafka.topic = self.log.topic, "the topic is not the one it was: it was created again");
-                return self.begin_anew(epoch, partitions);
+                return self.begin_anew(found, partitions);
             }
             if partitions > before {
                 return self.grow(before, partitions);
             }
-            self.judge(partitions, lost)?;
+            self.judge(before, lost)?;
         }
         Ok(if self.memory.known.as_ref().is_some_and(|known| known.live) { HEALTHY } else { ILL })
     }
@@ -140,8 +157,8 @@ impl<T> Pulse<T> {
     fn fill(&mut self) -> Result<Duration, &'static str> {
         // The place to refill from is gone, and the client reads on nowhere: find another one.
         if self.seen.take_lost() {
-            let (epoch, partitions) = (self.questions.epoch()?, self.questions.partitions()?);
-            return self.begin_anew(epoch, partitions);
+            let (found, partitions) = (self.questions.identity()?, self.questions.partitions()?);
+            return self.begin_anew(found, partitions);
         }
         let Some(known) = &mut self.memory.known else { return Ok(FILLING) };
         let position = self.next.position();
@@ -151,9 +168,13 @@ impl<T> Pulse<T> {
                 known.asked = Instant::now();
                 let (before, ends) = (known.partitions, known.ends.clone());
                 let partitions = self.questions.partitions()?;
-                if partitions < before || self.stands_still(ends.iter()) {
-                    let epoch = self.questions.epoch()?;
-                    return self.begin_anew(epoch, partitions);
+                let fewer_again = known.fewer_again(partitions);
+                let stalled = self.stands_still(ends.iter());
+                if stalled || partitions < before {
+                    let found = self.questions.identity()?;
+                    if stalled || self.memory.known.as_ref().is_some_and(|known| known.is_over(found, fewer_again)) {
+                        return self.begin_anew(found, partitions);
+                    }
                 }
             }
             return Ok(FILLING);
@@ -166,9 +187,11 @@ impl<T> Pulse<T> {
     }
 
     /// The same with a new client: what the old one believes of the log may be of another one.
-    fn begin_anew(&mut self, epoch: Epoch, partitions: usize) -> Result<Duration, &'static str> {
+    fn begin_anew(&mut self, found: Identity, partitions: usize) -> Result<Duration, &'static str> {
+        let same = self.memory.known.as_ref().filter(|known| found.certain && known.epoch == found.epoch);
+        let partitions = partitions.max(same.map_or(0, |known| known.partitions));
         self.questions.line.renew();
-        self.begin(epoch, partitions)
+        self.begin(found.epoch, partitions)
     }
 
     /// A log is found, for the first time or a new one: read again what memory would hold of it.
@@ -191,6 +214,7 @@ impl<T> Pulse<T> {
             assignment: number,
             assigned_after_outage: false,
             shorter: Vec::new(),
+            fewer: false,
         });
         Ok(FILLING)
     }
@@ -300,5 +324,46 @@ impl<T> Pulse<T> {
         }
         self.memory.said = Some(state);
         self.next.log_is(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_partitions_are_another_log_only_where_no_id_tells_and_twice_on_end() {
+        let here = Identity { epoch: Epoch(1), certain: false };
+        let fresh = || Known {
+            epoch: here.epoch,
+            partitions: 6,
+            need: None,
+            live: true,
+            asked: Instant::now(),
+            ends: Vector::default(),
+            assignment: 1,
+            assigned_after_outage: true,
+            shorter: Vec::new(),
+            fewer: false,
+        };
+        // What is found, in the counts of one look after the other, and at which of them the log is over.
+        let other = Identity { epoch: Epoch(2), ..here };
+        let by_id = Identity { certain: true, ..here };
+        let table: [(Identity, &[usize], Option<usize>); 6] = [
+            (here, &[6, 7, 6], None),
+            (here, &[3, 6, 3, 6, 3], None),
+            (here, &[6, 3, 3], Some(2)),
+            (here, &[5, 3], Some(1)),
+            (by_id, &[3, 3, 3, 3], None),
+            (other, &[6], Some(0)),
+        ];
+        for (found, counts, over) in table {
+            let mut known = fresh();
+            let at = counts.iter().position(|&count| {
+                let fewer_again = known.fewer_again(count);
+                known.is_over(found, fewer_again)
+            });
+            assert_eq!(at, over, "{found:?} {counts:?}");
+        }
     }
 }

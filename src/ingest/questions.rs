@@ -29,6 +29,14 @@ const FURTHER_BACK: u64 = 100;
 /// Low and high watermark of each partition.
 pub type Watermarks = Vec<(u64, u64)>;
 
+/// Which log this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    pub epoch: Epoch,
+    /// By the id that a topic has for its whole life; brokers before 2.8 know none.
+    pub certain: bool,
+}
+
 pub struct Questions {
     pub line: Arc<Line>,
     pub topic: String,
@@ -65,18 +73,19 @@ impl Questions {
     }
 
     /// Which log this is: a topic that was deleted and created again has another id, whatever its offsets look like.
-    /// Where brokers know no ids a recreated topic shows itself by its shorter end alone.
-    pub fn epoch(&self) -> Result<Epoch, &'static str> {
+    /// Where brokers know no ids a recreated topic shows itself by its shorter end alone, or by fewer partitions.
+    pub fn identity(&self) -> Result<Identity, &'static str> {
         let consumer = self.consumer();
         let cluster = consumer.client().fetch_cluster_id(QUESTION).ok_or(KAFKA)?;
         let topic = native::topic_id(&consumer, &self.topic, QUESTION).map_err(|none| match none {
             NoTopicId::NoTopic => TOPIC,
             NoTopicId::NoAnswer => KAFKA,
         })?;
+        let certain = topic.is_some();
         let digest = Sha256::digest(format!("allim epoch\n{cluster}\n{}", topic.unwrap_or_default()));
         let mut first = [0; 8];
         first.copy_from_slice(&digest[..8]);
-        Ok(Epoch(u64::from_be_bytes(first)))
+        Ok(Identity { epoch: Epoch(u64::from_be_bytes(first)), certain })
     }
 
     /// By time, and never more records than could fit.

@@ -1,6 +1,7 @@
 //! The life of a log: a topic that is created anew, and a client that stands still.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use allim::notification::Vector;
 
 use crate::harness::{
-    Accounts, Kafka, Listener, Publisher, Server, accounts::token, checker::Story, kafka::TOPIC, topics,
+    Accounts, Kafka, Listener, Publisher, Server, accounts::token, checker::Story, kafka::TOPIC, topics, until,
 };
 
 /// Fault row 6. The new log is at once longer than the old one was: nothing but the topic's id tells them apart.
@@ -100,6 +101,44 @@ async fn fault_06_a_busy_topic_of_three_partitions_created_anew_begins_once() {
     assert_eq!((listener.story.gaps, listener.story.went_back), (vec!["epoch".to_owned()], vec![]));
     let heard = listener.story.heard.split_off(gap_after);
     Story { start: Some(Vector::default()), heard, ..Story::default() }.check(&sent, |_| true);
+}
+
+/// Row 7, and then one broker says what was before: fewer partitions under the same id are no other log.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_07_a_broker_that_is_behind_tells_of_no_other_log() {
+    let kafka = Kafka::always_small("fault_07_a_broker_that_is_behind_tells_of_no_other_log", 3).await;
+    let accounts = Accounts::start().await;
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    listener.live().await;
+    topics::grow(kafka.address, 6).await;
+    let publisher = Publisher::new(kafka.address);
+    let mut tell_all_six = async |when: &str| {
+        let (mut partitions, first) = (HashSet::new(), publisher.sent().len());
+        for i in 0.. {
+            partitions.insert(publisher.tell("mall:7", &format!("key {i}"), &format!("{when} {i}")).await.partition);
+            if partitions.len() == 6 {
+                break;
+            }
+        }
+        publisher.sent().split_off(first)
+    };
+    let before = tell_all_six("before").await;
+    while !listener.story.has_all(&before, |_| true) {
+        listener.event("message").await;
+    }
+    let partitions = "allim_partitions{log=\"notifications\"}";
+    until("the server knows of six", async || server.metric(partitions).await == 6.0).await;
+    kafka.broker().name_fewer(TOPIC, 3);
+    until("the server is told of three", async || server.metric(partitions).await == 3.0).await;
+    kafka.broker().name_all(TOPIC);
+    until("the server is told of six again", async || server.metric(partitions).await == 6.0).await;
+    let after = tell_all_six("after").await;
+    let sent = [before, after].concat();
+    while !listener.story.has_all(&sent, |_| true) {
+        listener.event("message").await;
+    }
+    listener.story.check(&sent, |_| true);
 }
 
 /// librdkafka has stood still for ever after brokers came and went. Here the broker stops serving the connections that

@@ -45,7 +45,7 @@ pub(super) fn metadata(
     // In version 0 an empty list means all topics, later a missing one does.
     let asked = request.topics.filter(|topics| version > 0 || !topics.is_empty());
     let topics = match asked {
-        None => shared.topics.all().iter().map(|topic| describe(topic)).collect(),
+        None => shared.topics.all().iter().map(|topic| describe(shared, topic)).collect(),
         Some(asked) => asked.iter().map(|topic| find(shared, creates, version, topic)).collect(),
     };
     let broker = MetadataResponseBroker::default()
@@ -69,12 +69,12 @@ fn find(shared: &Shared, creates: bool, version: i16, asked: &MetadataRequestTop
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
             match found {
-                Ok(topic) => describe(&topic),
+                Ok(topic) => describe(shared, &topic),
                 Err(error) => missing(error).with_name(Some(name.clone())),
             }
         }
         _ => match shared.topics.by_id(&asked.topic_id.simple().to_string()) {
-            Some(topic) => describe(&topic),
+            Some(topic) => describe(shared, &topic),
             None => missing(ResponseError::UnknownTopicId)
                 .with_name((version < NAMES_MAY_BE_NULL).then(Default::default))
                 .with_topic_id(asked.topic_id),
@@ -82,9 +82,10 @@ fn find(shared: &Shared, creates: bool, version: i16, asked: &MetadataRequestTop
     }
 }
 
-fn describe(topic: &Topic) -> MetadataResponseTopic {
+fn describe(shared: &Shared, topic: &Topic) -> MetadataResponseTopic {
     let me = || vec![BrokerId(NODE_ID)];
-    let partitions = topic.partitions().into_iter().map(|partition| {
+    let named = topic.partitions().into_iter().filter(|one| shared.faults.names(&topic.name, one.index));
+    let partitions = named.map(|partition| {
         MetadataResponsePartition::default()
             .with_partition_index(partition.index)
             .with_leader_id(BrokerId(NODE_ID))

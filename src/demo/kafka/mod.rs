@@ -182,6 +182,16 @@ impl Broker {
         }
     }
 
+    /// From now on metadata are those of a broker that has not heard yet that the topic has grown.
+    pub fn name_fewer(&self, topic: &str, partitions: i32) {
+        self.shared.faults.name_fewer(topic, partitions);
+    }
+
+    /// Ends [`Broker::name_fewer`].
+    pub fn name_all(&self, topic: &str) {
+        self.shared.faults.name_all(topic);
+    }
+
     /// From now on nothing is answered: connections stay open, and freeze.
     pub fn pause(&self) {
         self.shared.faults.paused.send_replace(true);

@@ -32,6 +32,8 @@ pub(super) struct Faults {
     /// Client id, topic, partition; of connections before this number.
     held: Mutex<Vec<(String, String, i32, u64)>>,
     connections: AtomicU64,
+    /// Topic, and how many of its partitions metadata names.
+    fewer: Mutex<Vec<(String, i32)>>,
     pub paused: watch::Sender<bool>,
 }
 
@@ -46,6 +48,7 @@ impl Shared {
             faults: Faults {
                 held: Mutex::new(Vec::new()),
                 connections: AtomicU64::new(0),
+                fewer: Mutex::new(Vec::new()),
                 paused: watch::Sender::new(false),
             },
             file_jobs: Arc::new(Semaphore::new(FILE_JOBS as usize)), // eight fits everywhere
@@ -100,6 +103,19 @@ impl Faults {
             c == client_id && t == topic && *p == partition && connection < *before
         };
         locked(&self.held).iter().any(holds)
+    }
+
+    pub(super) fn name_fewer(&self, topic: &str, partitions: i32) {
+        locked(&self.fewer).push((topic.to_owned(), partitions));
+    }
+
+    pub(super) fn name_all(&self, topic: &str) {
+        locked(&self.fewer).retain(|(t, _)| t != topic);
+    }
+
+    /// Whether metadata names this partition.
+    pub(super) fn names(&self, topic: &str, partition: i32) -> bool {
+        !locked(&self.fewer).iter().any(|(t, fewer)| t == topic && partition >= *fewer)
     }
 
     /// Returns when the broker is not paused.

@@ -32,6 +32,20 @@ async fn a_held_client_sees_nothing_new_until_released() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_behind_names_fewer_partitions_until_it_names_all() {
+    let (_folder, broker) = broker().await;
+    let named = || async {
+        ask(&broker, |c| c.fetch_metadata(Some(TOPIC), DEADLINE).unwrap().topics()[0].partitions().len()).await
+    };
+    let all = named().await;
+    assert!(all > 1);
+    broker.name_fewer(TOPIC, 1);
+    assert_eq!(named().await, 1);
+    broker.name_all(TOPIC);
+    assert_eq!(named().await, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_paused_broker_answers_nothing_and_loses_nothing() {
     let (_folder, broker) = broker().await;
     let producer = producer(&broker, &[]);

@@ -16,6 +16,10 @@ const STAYS_WITH_THE_SMALL_BROKER: &[(&str, &str)] = &[
         "one node's fetches of one partition are held, which no setting of Apache Kafka does",
     ),
     (
+        "log_life::fault_07_a_broker_that_is_behind_tells_of_no_other_log",
+        "metadata name fewer partitions for as long as the test wants",
+    ),
+    (
         "log_life::a_client_that_stands_still_is_replaced_and_nothing_is_missed",
         "the connections that are open are not served any more, and new ones are",
     ),
