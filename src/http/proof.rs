@@ -43,7 +43,8 @@ impl Proof {
         }
     }
 
-    /// Whose it is. A ticket is still good after it: whoever is sent away for a while may return with it.
+    /// Whose it is. A ticket is still good after it: whoever is sent away because nobody can say who it is may return
+    /// with it.
     pub async fn viewer(&self, doors: &Doors) -> Result<Arc<Viewer>, Problem> {
         let viewer = doors.identity.who(&self.token).await?;
         let Some(Shown { ticket, beside }) = &self.ticket else { return Ok(viewer) };

@@ -88,10 +88,14 @@ impl Recheck {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Spread, so that streams that came together are not asked for together, and never later than is promised.
+    fn in_a_while(&self) -> Duration {
+        self.every.mul_f64(fastrand::f64().mul_add(0.3, 0.7))
+    }
+
     pub fn watch(&self, watched: Watched) -> Watch {
         let (id, hash) = (watched.id, watched.token.hash());
-        // Spread, so that streams that came together are not asked for together.
-        let due = Instant::now() + self.every.mul_f64(fastrand::f64().mul_add(0.3, 0.7));
+        let due = Instant::now() + self.in_a_while();
         self.entries().insert(id, Entry { watched, hash, due, open: false, told: None, asking: false });
         Watch { recheck: self.clone(), id }
     }
@@ -165,7 +169,7 @@ impl Recheck {
         let mut entries = self.entries();
         let is_due = |entry: &&mut Entry| entry.open && entry.due <= now;
         let due = entries.values_mut().filter(is_due).map(|entry| {
-            entry.due = now + self.every;
+            entry.due = now + self.in_a_while();
             entry.watched.id
         });
         due.collect()
@@ -246,8 +250,9 @@ impl Recheck {
         }
     }
 
+    /// Once more, while the question was under way. Of a token that has ended somebody else takes care.
     fn was_told(&self, id: ListenerId) -> bool {
-        self.entries().get(&id).is_some_and(|entry| entry.told.is_some())
+        self.entries().get(&id).is_some_and(|entry| entry.told == Some(Told::Changed))
     }
 }
 

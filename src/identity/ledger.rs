@@ -78,6 +78,12 @@ impl Ledger {
         said.into_iter().flatten().any(|&said| said > asked)
     }
 
+    /// Whether it was ever said that this very token has ended, as far as names are still known: it does not come to life
+    /// again, whatever an account service believes that has not noticed.
+    pub fn is_over(&self, hash: TokenHash) -> bool {
+        self.read().tokens.contains_key(&hash)
+    }
+
     /// Whether it was said since then that the token has ended; as far as names are still known.
     pub fn has_ended(&self, hash: TokenHash, admin: AdminNo, asked: Moment) -> bool {
         let book = self.read();

@@ -181,6 +181,9 @@ impl Inner {
         let deadline = Deadline::now() + self.timeout;
         let hash = token.hash();
         loop {
+            if self.cache.ledger.is_over(hash) {
+                return Err(Refused::Unknown);
+            }
             let known = self.look_up(token, hash, anew, deadline).await?;
             if self.cache.serves(hash, &known) {
                 return Ok(known.viewer);

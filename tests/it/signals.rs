@@ -132,6 +132,28 @@ async fn a_revocation_behind_a_change_ends_the_stream_whatever_the_account_servi
     }
 }
 
+/// Also for who comes afterwards, and for the stream that was being opened: the account service still says yes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_ended_does_not_come_to_life_again() {
+    let (kafka, accounts, [server]) = stage::<1>(&[]).await;
+    let over = token(1, &[7], None, false);
+    accounts.hold_answers(true);
+    let (address, who) = (server.address, over.clone());
+    let opening = tokio::spawn(async move {
+        Stream::get(address, "/notifications", &[("Authorization", &format!("Bearer {who}"))]).await
+    });
+    until("it is asked for", async || accounts.calls() > 0).await;
+    Publisher::new(kafka.address)
+        .signal(&json!({"type": "token.revoked", "adminNo": 1, "tokenSha256": hash(&over)}))
+        .await;
+    until("the signal is heard", async || server.metric("allim_signals_total{type=\"token.revoked\"}").await >= 1.0)
+        .await;
+    accounts.hold_answers(false);
+    assert_eq!(opening.await.unwrap().unwrap().status, 401);
+    assert_eq!(status_of(&server, &over).await, 401);
+    assert_eq!(status_of(&server, &token(1, &[7], None, true)).await, 200, "another token of the same operator");
+}
+
 /// A session is switched to another operator: the seat, the tickets and the messages to the person are the former one's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_becomes_another_operators_ends_its_streams() {
