@@ -142,13 +142,25 @@ impl Crowd {
         self.tell(&keys, frame, here)
     }
 
-    /// The beat of one tick: to who has nothing waiting and no place of its own.
-    pub fn beat(&mut self, tick: usize, ticks: usize, frame: &Frame, here: &Vector) -> Left {
-        let due = |(key, live): (Key, &Live)| {
-            (key % ticks == tick && live.ahead.is_none() && live.listener.outlet.is_empty()).then_some(key)
+    /// The beat of one tick, to who has nothing waiting: with the place of all, or with its own to who stands ahead. A
+    /// quiet partition may leave it there for hours.
+    pub fn beat(&mut self, tick: usize, ticks: usize, here: &Place) -> Left {
+        let due = |key: Key, live: &Live| key % ticks == tick && live.listener.outlet.is_empty();
+        let of_all = |(key, live): (Key, &Live)| (live.ahead.is_none() && due(key, live)).then_some(key);
+        let keys: Vec<Key> = self.live.iter().filter_map(of_all).collect();
+        let mut left = self.tell(&keys, &Frame::beat(here.position().to_string()), &here.next);
+        let of_its_own = |&key: &Key| {
+            // In another life of the log `here` means nothing to it.
+            let live = self.live.get(key).filter(|live| live.listener.life == self.life && due(key, live))?;
+            Some((key, own_position(live.ahead.as_ref()?, here)))
         };
-        let keys: Vec<Key> = self.live.iter().filter_map(due).collect();
-        self.tell(&keys, frame, here)
+        let own: Vec<(Key, Position)> = self.ahead.iter().filter_map(of_its_own).collect();
+        for (key, position) in own {
+            let Left { too_slow, gone } = self.tell(&[key], &Frame::beat(position.to_string()), &here.next);
+            left.too_slow.extend(too_slow);
+            left.gone.extend(gone);
+        }
+        left
     }
 
     /// Who has something waiting of which nothing has moved for so long.
@@ -187,6 +199,8 @@ impl Crowd {
             }
         }
         self.metrics.gaps.with(reason.name()).inc_by(told);
+        // Who has waited in this life for its shard to come.
+        self.came_by(&place.next);
         left
     }
 
@@ -270,4 +284,117 @@ fn own_position(ahead: &Vector, here: &Place) -> Position {
     let mut next = here.next.clone();
     next.raise(ahead);
     Position { epoch: here.epoch, next }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        rc::Rc,
+        sync::Mutex,
+        task::{Context, Poll},
+    };
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        hub::{Coat, Control, Kind, ListenerId, Outlet},
+        notification::{AdminNo, Epoch, MallNo, Sight},
+    };
+
+    /// Every frame as its name and its place.
+    struct Plain;
+
+    impl Coat for Plain {
+        fn name(&self) -> &'static str {
+            "plain"
+        }
+        fn body(&self, _: Kind, _: &[u8], _: Option<Duration>) -> Bytes {
+            Bytes::new()
+        }
+        fn head(&self, kind: Kind, position: Option<&str>, _: &Bytes) -> Bytes {
+            let at = position.map(|position| Position::decode(position).unwrap());
+            let next = at.map(|at| at.next.iter().map(|(_, next)| next).collect::<Vec<u64>>());
+            format!("{} {:?}", kind.name(), next.unwrap_or_default()).into()
+        }
+    }
+
+    /// Takes everything and keeps it.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<String>>>);
+
+    impl Heard {
+        fn take(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
+
+    impl Outlet for Heard {
+        fn offer(&mut self, frame: Wire) -> Offer {
+            self.0.lock().unwrap().push(String::from_utf8(frame.body.to_vec()).unwrap());
+            Offer::Taken
+        }
+        fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Offer> {
+            Poll::Ready(Offer::Taken)
+        }
+        fn is_empty(&self) -> bool {
+            true
+        }
+        fn last_progress(&self) -> Instant {
+            Instant::now()
+        }
+        fn finish(&mut self, _: Wire) {}
+    }
+
+    fn viewer(mall: u64) -> Arc<Viewer> {
+        Arc::new(Viewer::new(AdminNo::new(1).unwrap(), [MallNo::new(mall).unwrap()], None))
+    }
+
+    fn place(life: u64, next: &[u64]) -> Place {
+        Place { life, epoch: Epoch(life), next: Vector::new(next.to_vec()) }
+    }
+
+    /// A crowd in life 1, with one listener who was admitted there.
+    fn crowd_of(at: &Place, here: &Place) -> (Crowd, Heard, Rc<Control>) {
+        let (mut crowd, heard, control) = (Crowd::new(Metrics::new()), Heard::default(), Rc::new(Control::default()));
+        let listener = Listener {
+            id: ListenerId(1),
+            viewer: viewer(7),
+            sight: Sight::of(&viewer(7), None),
+            coat: &Plain,
+            outlet: Box::new(heard.clone()),
+            control: Rc::clone(&control),
+            life: at.life,
+            guard: Box::new(()),
+        };
+        crowd.enter(here.life);
+        crowd.admit(listener, at.next.clone(), &here.next);
+        (crowd, heard, control)
+    }
+
+    /// It may stand ahead by nothing but a hole in the offsets, and for as long as its partition is quiet.
+    #[test]
+    fn a_beat_goes_to_everybody_with_the_place_of_each() {
+        let here = place(1, &[2, 3]);
+        for (at, beat) in [(place(1, &[2, 3]), "beat [2, 3]"), (place(1, &[5, 1]), "beat [5, 3]")] {
+            let (mut crowd, heard, _) = crowd_of(&at, &here);
+            crowd.beat(0, 1, &here);
+            assert_eq!(heard.take(), [beat]);
+        }
+        // Numbers of two lives are not to be compared.
+        let (mut crowd, heard, _) = crowd_of(&place(2, &[5, 1]), &here);
+        crowd.beat(0, 1, &here);
+        assert_eq!(heard.take(), [""; 0]);
+    }
+
+    #[test]
+    fn who_waits_in_the_next_life_has_no_place_of_its_own_when_its_shard_comes() {
+        let (mut crowd, heard, _) = crowd_of(&place(2, &[5]), &place(1, &[9]));
+        crowd.begin_life(GapReason::Epoch, &place(2, &[5]));
+        assert!(crowd.ahead.is_empty() && crowd.live.iter().all(|(_, live)| live.ahead.is_none()));
+        assert_eq!(heard.take(), [""; 0], "it is in that life already");
+        let (mut crowd, ..) = crowd_of(&place(2, &[6]), &place(1, &[9]));
+        crowd.begin_life(GapReason::Epoch, &place(2, &[5]));
+        assert_eq!(crowd.ahead.len(), 1, "it is still ahead");
+    }
 }

@@ -238,8 +238,7 @@ impl Shard {
             let state = &mut *guard;
             let stuck = state.crowd.stuck(self.plan.slow_after, Instant::now());
             let Some(here) = &state.here else { return };
-            let frame = Frame::beat(here.position().to_string());
-            (state.crowd.beat(tick, TICKS_PER_HEARTBEAT, &frame, &here.next), stuck)
+            (state.crowd.beat(tick, TICKS_PER_HEARTBEAT, here), stuck)
         };
         self.part_with(left);
         for key in stuck {
