@@ -304,7 +304,6 @@ mod tests {
 
     /// Every frame as its name and its place.
     struct Plain;
-
     impl Coat for Plain {
         fn name(&self) -> &'static str {
             "plain"
@@ -322,7 +321,6 @@ mod tests {
     /// Takes everything and keeps it.
     #[derive(Clone, Default)]
     struct Heard(Arc<Mutex<Vec<String>>>);
-
     impl Heard {
         fn take(&self) -> Vec<String> {
             std::mem::take(&mut *self.0.lock().unwrap())
@@ -344,6 +342,7 @@ mod tests {
             Instant::now()
         }
         fn finish(&mut self, _: Wire) {}
+        fn forget(&mut self) {}
     }
 
     fn viewer(mall: u64) -> Arc<Viewer> {
