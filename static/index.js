@@ -61,7 +61,7 @@ function open(place, first) {
   }
 
   place.append(pane.element);
-  return { cut, exports: () => post("/demo/exports", {}, current.token) };
+  return { cut, exports: () => post("/demo/exports", {}, current.token), says: (line) => post("/demo/text", line, current.token) };
 }
 
 function shop() {
@@ -91,12 +91,12 @@ if (people) {
   head(traffic.element);
   const left = open(document.getElementById("left"), 70001);
   open(document.getElementById("right"), 80501);
-  panel = publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: left.exports });
+  panel = publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, ...left });
   guide(document.getElementById("guide"), [() => traffic.run("calm"), () => panel.order(), left.exports, left.cut, () => {}]);
   traffic.run("calm");
 } else {
   head();
-  main.className = "two";
+  main.className = "one";
   document.getElementById("right").remove();
   open(document.getElementById("left"), null);
 }

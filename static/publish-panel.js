@@ -69,8 +69,9 @@ function at(mall) {
  * @param {string} options.key the publisher's key of the demo
  * @param {any[]} options.people the cast
  * @param {() => void} options.exports asks for an export, which only a running job shows well
+ * @param {(line: object) => any} options.says writes a line of plain text
  */
-export function publishPanel(root, { key, people, exports }) {
+export function publishPanel(root, { key, people, exports, says }) {
   let kind = "order";
   let values = {};
   let asked = 0;
@@ -204,9 +205,7 @@ export function publishPanel(root, { key, people, exports }) {
   async function sendText(submitted) {
     submitted.preventDefault();
     const message = text.value.trim();
-    if (!message) return;
-    const audience = all.checked ? "everyone" : `operator:${people[0].adminNo}`;
-    await publish({ type: "legacy.text", audience, title: message });
+    if (message) await says({ text: message, all: all.checked });
     text.value = "";
   }
 

@@ -104,5 +104,6 @@ head();
 document.getElementById("left").append(pane.element);
 if (people) {
   post("/demo/traffic", { pace: "calm" });
-  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token) });
-}
+  publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token),
+    says: (line) => post("/demo/text", line, current.token) });
+} else document.querySelector("main").className = "one";

@@ -142,6 +142,12 @@ impl Outlet for QueueOutlet {
         state.push(bye);
         state.finished = true;
     }
+
+    fn forget(&mut self) {
+        let mut state = self.0.state();
+        state.pieces.clear();
+        (state.frames, state.bytes) = (0, 0);
+    }
 }
 
 impl Drop for QueueOutlet {
@@ -199,5 +205,36 @@ impl Drop for QueueBody {
         if let (false, Some(gone)) = (ended, self.gone.take()) {
             gone();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::hub::Kind;
+
+    fn wire(text: &'static str) -> Wire {
+        Wire {
+            kind: Kind::Notification,
+            head: Bytes::from_static(b"id: x\n"),
+            body: Bytes::from_static(text.as_bytes()),
+        }
+    }
+
+    /// Whoever reads slowly and is logged out does not read on.
+    #[test]
+    fn what_waits_is_forgotten_and_the_goodbye_is_not() {
+        let (mut outlet, mut body, _) = queue(2, 1024, || ());
+        assert!(matches!(outlet.offer(wire("one")), Offer::Taken));
+        assert!(matches!(outlet.offer(wire("two")), Offer::Taken));
+        assert!(matches!(outlet.offer(wire("three")), Offer::Full));
+        outlet.forget();
+        outlet.finish(wire("bye"));
+        let mut read = || body.frame().now_or_never().unwrap().map(|frame| frame.unwrap().into_data().unwrap());
+        assert_eq!(read().unwrap(), "id: x\nbye");
+        assert_eq!(read(), None);
     }
 }

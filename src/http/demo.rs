@@ -47,6 +47,8 @@ pub trait Demo: Send + Sync {
     fn go(&self, pace: Pace, ends_after: Duration) -> bool;
     /// How much goes on now.
     fn pace(&self) -> Pace;
+    /// Writes a line as the old console producer did. False: too much is asked of it already.
+    fn say(&self, line: String) -> bool;
     /// Begins an export for somebody, and tells its number, unless enough of theirs are under way.
     fn export(&self, viewer: &Viewer) -> Option<oneshot::Receiver<String>>;
     /// The file of an export, for who asked for it and nobody else.
@@ -79,6 +81,7 @@ pub fn routes(demo: DemoDoors) -> Router<Doors> {
         .route("/demo/cast", get(cast))
         .route("/demo/traffic", get(pace).post(traffic))
         .route("/demo/cut", post(cut))
+        .route("/demo/text", post(text))
         .route("/demo/exports", post(export))
         .route("/demo/exports/{number}", get(download))
         .layer(Extension(demo))
@@ -135,6 +138,22 @@ async fn caller(doors: &Doors, parts: &Parts) -> Result<Arc<Viewer>, Problem> {
     Ok(doors.identity.who(&token).await?)
 }
 
+/// `{"text":"안녕하세요","all":true}`: the old page's box, a line of plain text to everyone or to oneself.
+async fn text(
+    Extension(demo): Extension<DemoDoors>,
+    State(doors): State<Doors>,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
+    let (parts, body) = request.into_parts();
+    let viewer = caller(&doors, &parts).await?;
+    let body = object(&parts, body).await?;
+    let text = body["text"].as_str().map(str::trim).filter(|text| !text.is_empty());
+    let text = text.ok_or_else(|| wrong("/text", "a text is wanted"))?;
+    let all = body["all"].as_bool().ok_or_else(|| wrong("/all", "true or false is wanted"))?;
+    let line = format!("{}:{}:{text}", viewer.admin, if all { "all" } else { "me" });
+    if demo.demo.say(line) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Overload.into()) }
+}
+
 /// `{"seconds":5}`: the caller's own streams break off, and for so long nobody gets through in its name.
 async fn cut(
     Extension(demo): Extension<DemoDoors>,
@@ -169,7 +188,9 @@ async fn download(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let page = Page::of(&parts.headers, &[])?;
-    let viewer = Proof::of(&parts, &page, &doors)?.viewer(&doors).await?;
+    let proof = Proof::of(&parts, &page, &doors)?;
+    let viewer = proof.viewer(&doors).await?;
+    proof.spend(&viewer, &doors)?;
     // What is no text is no number either.
     let Path(number) = number.map_err(|_| Problem::NotFound)?;
     let file = demo.demo.file(&number, viewer.admin).ok_or(Problem::NotFound)?;

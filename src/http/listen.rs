@@ -41,6 +41,9 @@ pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, P
     if parts.method == Method::HEAD {
         return Ok(events(Body::empty()));
     }
+    if let Err(problem) = proof.spend(&viewer, &doors) {
+        return refuse(problem, &parts, &doors);
+    }
     let (id, shard) = doors.streams.place();
     let tell_gone = shard.clone();
     let gone = move || {

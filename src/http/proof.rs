@@ -43,7 +43,8 @@ impl Proof {
         }
     }
 
-    /// Whose it is. A ticket is used up here, and by nothing before: whoever is sent away for a while may return with it.
+    /// Whose it is. A ticket is still good after it: whoever is sent away because nobody can say who it is may return
+    /// with it.
     pub async fn viewer(&self, doors: &Doors) -> Result<Arc<Viewer>, Problem> {
         let viewer = doors.identity.who(&self.token).await?;
         let Some(Shown { ticket, beside }) = &self.ticket else { return Ok(viewer) };
@@ -55,9 +56,15 @@ impl Proof {
                 Err(unavailable) => return Err(unavailable.into()),
             }
         }
+        Ok(viewer)
+    }
+
+    /// Uses up the ticket, if there is one: what it is for is given now.
+    pub fn spend(&self, viewer: &Viewer, doors: &Doors) -> Result<(), Problem> {
+        let Some(Shown { ticket, .. }) = &self.ticket else { return Ok(()) };
         doors.tickets.spend(ticket, viewer.admin, Timestamp::now()).map_err(|bad| refuse(bad, doors))?;
         doors.metrics.tickets.with("redeemed").inc();
-        Ok(viewer)
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{
 
 /// Between two looks at who is due.
 const LOOK: Duration = Duration::from_millis(500);
+/// Over so long are the questions spread after signals that nobody read.
+const SOON: Duration = Duration::from_secs(10);
 /// Look-ups of one round at once; `identity` has a bound of its own behind it.
 const AT_ONCE: usize = 16;
 
@@ -86,10 +88,14 @@ impl Recheck {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Spread, so that streams that came together are not asked for together, and never later than is promised.
+    fn in_a_while(&self) -> Duration {
+        self.every.mul_f64(fastrand::f64().mul_add(0.3, 0.7))
+    }
+
     pub fn watch(&self, watched: Watched) -> Watch {
         let (id, hash) = (watched.id, watched.token.hash());
-        // Spread, so that streams that came together are not asked for together.
-        let due = Instant::now() + self.every.mul_f64(fastrand::f64().mul_add(0.3, 0.85));
+        let due = Instant::now() + self.in_a_while();
         self.entries().insert(id, Entry { watched, hash, due, open: false, told: None, asking: false });
         Watch { recheck: self.clone(), id }
     }
@@ -100,7 +106,10 @@ impl Recheck {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(&id) else { return };
         entry.open = true;
-        if self.identity.was_told_since(since, &entry.watched.token, entry.watched.viewer.admin) {
+        let Watched { token, viewer, .. } = &entry.watched;
+        if self.identity.has_ended_since(since, token, viewer.admin) {
+            entry.told = Some(Told::Revoked);
+        } else if self.identity.was_told_since(since, token, viewer.admin) {
             entry.told = entry.told.or(Some(Told::Changed));
         }
         if entry.told.is_some() {
@@ -133,20 +142,22 @@ impl Recheck {
         }
     }
 
-    /// Whom a signal concerns waits for nobody else's question; `identity` bounds how many are asked at once, and each
-    /// has its answer, or the lack of one, within that station's timeout.
+    /// Whom a signal concerns, or whose token has come to its end, waits for nobody else's question; `identity` bounds
+    /// how many are asked at once, and each has its answer, or the lack of one, within that station's timeout.
     async fn at_once(&self, streams: &Streams) {
-        let mut acting = JoinSet::new();
+        let (mut acting, mut look) = (JoinSet::new(), tokio::time::interval(LOOK));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = self.told.notified() => {}
+                _ = look.tick() => {}
                 Some(_) = acting.join_next() => continue,
             }
             for (id, shard) in self.take_revoked() {
                 let streams = streams.clone();
                 acting.spawn(async move { streams.end(id, &shard, Goodbye::Revoked).await });
             }
-            for id in self.changed() {
+            for id in self.pressing() {
                 let (recheck, streams) = (self.clone(), streams.clone());
                 acting.spawn(async move { recheck.ask(id, &streams).await });
             }
@@ -156,9 +167,9 @@ impl Recheck {
     fn take_due(&self) -> Vec<ListenerId> {
         let now = Instant::now();
         let mut entries = self.entries();
-        let is_due = |entry: &&mut Entry| entry.open && (entry.due <= now || has_ended(&entry.watched.viewer));
+        let is_due = |entry: &&mut Entry| entry.open && entry.due <= now;
         let due = entries.values_mut().filter(is_due).map(|entry| {
-            entry.due = now + self.every;
+            entry.due = now + self.in_a_while();
             entry.watched.id
         });
         due.collect()
@@ -175,10 +186,12 @@ impl Recheck {
             .collect()
     }
 
-    fn changed(&self) -> Vec<ListenerId> {
+    fn pressing(&self) -> Vec<ListenerId> {
         let entries = self.entries();
-        let changed = entries.values().filter(|entry| entry.open && !entry.asking && entry.told.is_some());
-        changed.map(|entry| entry.watched.id).collect()
+        let pressing = entries
+            .values()
+            .filter(|entry| entry.open && !entry.asking && (entry.told.is_some() || has_ended(&entry.watched.viewer)));
+        pressing.map(|entry| entry.watched.id).collect()
     }
 
     /// Asks once, unless somebody is asking already; then whatever was told meanwhile is asked for after that.
@@ -186,6 +199,10 @@ impl Recheck {
         let (shard, token, before, told) = {
             let mut entries = self.entries();
             let Some(entry) = entries.get_mut(&id).filter(|entry| !entry.asking) else { return };
+            if entry.told == Some(Told::Revoked) {
+                // Nobody has to be asked any more, and no answer may bring it back.
+                return self.told.notify_one();
+            }
             entry.asking = true;
             let Watched { shard, token, viewer, .. } = &entry.watched;
             (shard.clone(), token.clone(), Arc::clone(viewer), entry.told.take().is_some())
@@ -210,9 +227,9 @@ impl Recheck {
     ) {
         let ended = has_ended(before);
         match self.identity.ask_anew(token).await {
-            Ok(now) if has_ended(&now) => {
-                streams.end(id, shard, Goodbye::Expired).await;
-            }
+            Ok(now) if has_ended(&now) => streams.end(id, shard, Goodbye::Expired).await,
+            // A token that has become somebody else's: its seat and its tickets are still the former one's.
+            Ok(now) if now.admin != before.admin => streams.end(id, shard, Goodbye::Revoked).await,
             Ok(now) => {
                 let other = differs(before, &now);
                 if let Some(entry) = self.entries().get_mut(&id) {
@@ -233,8 +250,9 @@ impl Recheck {
         }
     }
 
+    /// Once more, while the question was under way. Of a token that has ended somebody else takes care.
     fn was_told(&self, id: ListenerId) -> bool {
-        self.entries().get(&id).is_some_and(|entry| entry.told.is_some())
+        self.entries().get(&id).is_some_and(|entry| entry.told == Some(Told::Changed))
     }
 }
 
@@ -251,9 +269,13 @@ impl Hears for Recheck {
         }
     }
 
-    /// Open streams are asked again within the minute, as ever: all at once would be a storm on the account service.
+    /// Open streams are asked again within seconds: not all at once, which would be a storm on the account service.
     fn missed_some(&self) {
         self.identity.forget_everybody();
+        let now = Instant::now();
+        for entry in self.entries().values_mut() {
+            entry.due = entry.due.min(now + SOON.mul_f64(fastrand::f64()));
+        }
     }
 
     fn signals_are(&self, state: SignalsAre) {

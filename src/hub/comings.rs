@@ -48,6 +48,10 @@ impl Shard {
         if let Some(bye) = bye {
             self.plan.metrics.frames.with(bye.kind.name()).inc();
             let wire = listener.coat.dress(&bye);
+            if bye.ends_rights() {
+                // A slow reader would else read on for as long as its connection bears it.
+                listener.outlet.forget();
+            }
             listener.outlet.finish(wire);
         }
         self.plan.metrics.streams_ended.with(reason).inc();

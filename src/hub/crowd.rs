@@ -309,7 +309,6 @@ mod tests {
 
     /// Every frame as its name and its place.
     struct Plain;
-
     impl Coat for Plain {
         fn name(&self) -> &'static str {
             "plain"
@@ -327,7 +326,6 @@ mod tests {
     /// Takes everything and keeps it.
     #[derive(Clone, Default)]
     struct Heard(Arc<Mutex<Vec<String>>>);
-
     impl Heard {
         fn take(&self) -> Vec<String> {
             std::mem::take(&mut *self.0.lock().unwrap())
@@ -349,6 +347,7 @@ mod tests {
             Instant::now()
         }
         fn finish(&mut self, _: Wire) {}
+        fn forget(&mut self) {}
     }
 
     fn viewer(mall: u64) -> Arc<Viewer> {

@@ -113,6 +113,12 @@ pub trait Coat: Send + Sync {
 }
 
 impl Frame {
+    /// Whether it is the goodbye to somebody who shall not come back: whose rights have ended.
+    #[must_use]
+    pub fn ends_rights(&self) -> bool {
+        self.kind == Kind::Bye && self.retry.is_none()
+    }
+
     /// Something was missed; the stream goes on at `position`.
     #[must_use]
     pub fn gap(reason: GapReason, position: String) -> Frame {

@@ -51,6 +51,9 @@ pub trait Outlet: Send {
 
     /// Says goodbye, over the bound if need be, and ends.
     fn finish(&mut self, bye: Wire);
+
+    /// What waits is not for the listener any more.
+    fn forget(&mut self);
 }
 
 /// Reaches a listener wherever on its shard it is: live, or catching up.

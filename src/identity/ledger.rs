@@ -25,6 +25,8 @@ struct Book {
     everybody: Moment,
     tokens: HashMap<TokenHash, Moment>,
     admins: HashMap<AdminNo, Moment>,
+    /// Of those the ones whose tokens have all ended.
+    ended: HashMap<AdminNo, Moment>,
 }
 
 impl Ledger {
@@ -41,16 +43,26 @@ impl Ledger {
         self.read().now
     }
 
+    /// It has ended.
     pub fn token(&self, hash: TokenHash) {
         let mut book = self.write();
         let now = book.goes_on();
         book.tokens.insert(hash, now);
     }
 
+    /// Its rights may be others.
     pub fn admin(&self, admin: AdminNo) {
         let mut book = self.write();
         let now = book.goes_on();
         book.admins.insert(admin, now);
+    }
+
+    /// All its tokens have ended.
+    pub fn ended(&self, admin: AdminNo) {
+        let mut book = self.write();
+        let now = book.goes_on();
+        book.admins.insert(admin, now);
+        book.ended.insert(admin, now);
     }
 
     pub fn everybody(&self) {
@@ -64,6 +76,18 @@ impl Ledger {
         let book = self.read();
         let said = [book.tokens.get(&hash), book.admins.get(&admin), Some(&book.everybody)];
         said.into_iter().flatten().any(|&said| said > asked)
+    }
+
+    /// Whether it was ever said that this very token has ended, as far as names are still known: it does not come to life
+    /// again, whatever an account service believes that has not noticed.
+    pub fn is_over(&self, hash: TokenHash) -> bool {
+        self.read().tokens.contains_key(&hash)
+    }
+
+    /// Whether it was said since then that the token has ended; as far as names are still known.
+    pub fn has_ended(&self, hash: TokenHash, admin: AdminNo, asked: Moment) -> bool {
+        let book = self.read();
+        [book.tokens.get(&hash), book.ended.get(&admin)].into_iter().flatten().any(|&said| said > asked)
     }
 }
 
@@ -81,6 +105,7 @@ impl Book {
         self.everybody = self.now;
         self.tokens.clear();
         self.admins.clear();
+        self.ended.clear();
     }
 }
 
@@ -105,6 +130,10 @@ mod tests {
         assert!(ledger.is_void(hash("other"), admin(2), between), "its operator");
         assert!(!ledger.is_void(hash("other"), admin(2), after));
         assert!(!ledger.is_void(hash("other"), admin(3), before), "the others are not asked again");
+        assert!(ledger.has_ended(hash("one"), admin(1), before) && !ledger.has_ended(hash("one"), admin(1), between));
+        assert!(!ledger.has_ended(hash("other"), admin(2), before), "its rights are others, its token is not over");
+        ledger.ended(admin(2));
+        assert!(ledger.has_ended(hash("other"), admin(2), after) && ledger.is_void(hash("other"), admin(2), after));
         ledger.everybody();
         assert!(ledger.is_void(hash("other"), admin(3), after));
         assert!(!ledger.is_void(hash("other"), admin(3), ledger.now()));

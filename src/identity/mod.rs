@@ -141,7 +141,8 @@ impl Identity {
         let ledger = &self.inner.cache.ledger;
         match signal {
             Signal::TokenRevoked(hash) => ledger.token(hash),
-            Signal::TokensRevoked(admin) | Signal::AdminChanged(admin) => ledger.admin(admin),
+            Signal::TokensRevoked(admin) => ledger.ended(admin),
+            Signal::AdminChanged(admin) => ledger.admin(admin),
             Signal::ReadChanged(_) | Signal::Unknown => {}
         }
     }
@@ -167,6 +168,12 @@ impl Identity {
     pub fn was_told_since(&self, moment: Moment, token: &Token, admin: AdminNo) -> bool {
         self.inner.cache.ledger.is_void(token.hash(), admin, moment)
     }
+
+    /// Whether it was said after that moment that this token has ended.
+    #[must_use]
+    pub fn has_ended_since(&self, moment: Moment, token: &Token, admin: AdminNo) -> bool {
+        self.inner.cache.ledger.has_ended(token.hash(), admin, moment)
+    }
 }
 
 impl Inner {
@@ -174,6 +181,9 @@ impl Inner {
         let deadline = Deadline::now() + self.timeout;
         let hash = token.hash();
         loop {
+            if self.cache.ledger.is_over(hash) {
+                return Err(Refused::Unknown);
+            }
             let known = self.look_up(token, hash, anew, deadline).await?;
             if self.cache.serves(hash, &known) {
                 return Ok(known.viewer);

@@ -332,11 +332,21 @@ async fn garbage_gives_no_right_and_refuses_nobody() {
 async fn an_answer_asked_for_before_a_signal_is_thrown_away() {
     let admin = good_answer()["adminNo"].clone();
     let of_admin: AdminNo = serde_json::from_value(admin).unwrap();
-    for signal in
-        [Signal::TokenRevoked(token("good").hash()), Signal::TokensRevoked(of_admin), Signal::AdminChanged(of_admin)]
-    {
+    for signal in [Signal::TokensRevoked(of_admin), Signal::AdminChanged(of_admin)] {
         thrown_away_after(signal).await;
     }
+}
+
+/// Somebody has said that this very token is over; an account service that has not noticed is not asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_unknown_whatever_the_account_service_says() {
+    let (stub, identity, _) = begin(|_| {}).await;
+    identity.who(&token("good")).await.unwrap();
+    identity.hear(Signal::TokenRevoked(token("good").hash()));
+    assert_eq!(identity.who(&token("good")).await, Err(Refused::Unknown));
+    assert_eq!(identity.ask_anew(&token("good")).await, Err(Refused::Unknown));
+    identity.who(&token("good-other")).await.unwrap();
+    assert_eq!(stub.asked(), 2, "once for each of the two");
 }
 
 async fn thrown_away_after(signal: Signal) {

@@ -113,7 +113,7 @@ async fn fault_07_a_broker_that_is_behind_tells_of_no_other_log() {
     listener.live().await;
     topics::grow(kafka.address, 6).await;
     let publisher = Publisher::new(kafka.address);
-    let mut tell_all_six = async |when: &str| {
+    let tell_all_six = async |when: &str| {
         let (mut partitions, first) = (HashSet::new(), publisher.sent().len());
         for i in 0.. {
             partitions.insert(publisher.tell("mall:7", &format!("key {i}"), &format!("{when} {i}")).await.partition);

@@ -109,6 +109,65 @@ async fn all_tokens_of_an_operator_can_be_revoked_while_the_account_service_is_i
     assert_eq!(bye(&mut again).await["reason"], "accounts");
 }
 
+/// Somebody is deactivated: the rights change and the tokens end, in one breath, and the account service has not noticed
+/// yet. A question about the first must not swallow the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_behind_a_change_ends_the_stream_whatever_the_account_service_says() {
+    let (kafka, _accounts, [server]) = stage::<1>(&[]).await;
+    let mut listeners = Vec::new();
+    for operator in 1..=150 {
+        listeners.push(Listener::open(server.address, &token(operator, &[7], None, false), None).await);
+    }
+    for listener in &mut listeners {
+        listener.live().await;
+    }
+    let publisher = Publisher::new(kafka.address);
+    let signals: Vec<Value> = ["admin.changed", "token.revoked"]
+        .iter()
+        .flat_map(|kind| (1..=150).map(move |operator| json!({"type": kind, "adminNo": operator})))
+        .collect();
+    futures::future::join_all(signals.iter().map(|signal| publisher.signal(signal))).await;
+    for listener in &mut listeners {
+        assert_eq!(bye(listener).await["reason"], "revoked");
+    }
+}
+
+/// Also for who comes afterwards, and for the stream that was being opened: the account service still says yes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_ended_does_not_come_to_life_again() {
+    let (kafka, accounts, [server]) = stage::<1>(&[]).await;
+    let over = token(1, &[7], None, false);
+    accounts.hold_answers(true);
+    let (address, who) = (server.address, over.clone());
+    let opening = tokio::spawn(async move {
+        Stream::get(address, "/notifications", &[("Authorization", &format!("Bearer {who}"))]).await
+    });
+    until("it is asked for", async || accounts.calls() > 0).await;
+    Publisher::new(kafka.address)
+        .signal(&json!({"type": "token.revoked", "adminNo": 1, "tokenSha256": hash(&over)}))
+        .await;
+    until("the signal is heard", async || server.metric("allim_signals_total{type=\"token.revoked\"}").await >= 1.0)
+        .await;
+    accounts.hold_answers(false);
+    assert_eq!(opening.await.unwrap().unwrap().status, 401);
+    assert_eq!(status_of(&server, &over).await, 401);
+    assert_eq!(status_of(&server, &token(1, &[7], None, true)).await, 200, "another token of the same operator");
+}
+
+/// A session is switched to another operator: the seat, the tickets and the messages to the person are the former one's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_becomes_another_operators_ends_its_streams() {
+    let (kafka, accounts, [server]) = stage::<1>(&[]).await;
+    let session = token(1, &[7], None, false);
+    let mut listener = Listener::open(server.address, &session, None).await;
+    listener.live().await;
+    accounts.change(&session, Some(answer(2, &[7], None, false)));
+    Publisher::new(kafka.address).signal(&json!({"type": "admin.changed", "adminNo": 1})).await;
+    assert_eq!(bye(&mut listener).await["reason"], "revoked");
+    let mut again = Listener::open(server.address, &session, None).await;
+    again.live().await;
+}
+
 /// The operator's malls change: what is on the screen may be wrong, so the list is reloaded, and from there on only what
 /// the new rights allow. Nobody is logged out.
 #[tokio::test(flavor = "multi_thread")]

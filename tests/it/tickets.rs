@@ -154,6 +154,9 @@ async fn a_ticket_that_is_late_or_of_another_page_or_operator_opens_nothing() {
     // A token in the URL is no better for a ticket beside it.
     let both = format!("{text}&token={who}");
     assert_eq!(problem(redeem(server.address, &both, &[ORIGIN]).await, 400).await, "token_in_url");
+    let head =
+        format!("HEAD /notifications?ticket={text} HTTP/1.1\r\nHost: {}\r\nOrigin: {PAGE}\r\n\r\n", server.address);
+    assert_eq!(Stream::raw(server.address, &head).await.unwrap().status, 200);
     // None of this has used it up. What says nothing, or the same, does no harm beside it.
     let yesterday = format!("allim_token={who}x");
     hello(redeem(server.address, &text, &[ORIGIN, ("Cookie", &yesterday)]).await).await;

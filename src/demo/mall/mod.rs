@@ -19,7 +19,7 @@ use crate::{
     demo::accounts,
     http::{Demo, File, Pace},
     notification::{AdminNo, Viewer},
-    publish::{Producer, event::fresh_id},
+    publish::{Outgoing, Producer, event::fresh_id},
 };
 
 /// Wishes that wait; more are somebody's mistake.
@@ -34,6 +34,7 @@ enum Wish {
         pace: Pace,
         ends_after: Duration,
     },
+    Say(String),
     Export {
         admin: u64,
         mall: u64,
@@ -70,6 +71,10 @@ impl Demo for Mall {
         *self.pace.borrow()
     }
 
+    fn say(&self, line: String) -> bool {
+        self.wishes.try_send(Wish::Say(line)).is_ok()
+    }
+
     fn export(&self, viewer: &Viewer) -> Option<oneshot::Receiver<String>> {
         let (number, told) = oneshot::channel();
         let mall = viewer.malls().first()?.get();
@@ -84,6 +89,15 @@ impl Demo for Mall {
     fn cast(&self) -> Value {
         accounts::cast()
     }
+}
+
+/// With Kafka away what is due now is lost, as a shop's would not be; the next things come in time.
+async fn publish(producer: &Producer, record: &Outgoing) -> bool {
+    let sent = producer.send(record).await;
+    if let Err(failed) = &sent {
+        tracing::debug!(%failed, "the demo's shop could not publish");
+    }
+    sent.is_ok()
 }
 
 async fn run(
@@ -108,6 +122,9 @@ async fn run(
                     closing.asked(after, began.elapsed());
                     timeline.go(pace, began.elapsed());
                 }
+                Some(Wish::Say(line)) => {
+                    publish(&producer, &Outgoing { key: None, headers: Vec::new(), value: line.into_bytes() }).await;
+                }
                 Some(Wish::Export { admin, mall, number }) => {
                     // Where none begins the question is dropped, and that is the answer.
                     if let Some(export) = timeline.export(admin, mall, began.elapsed()) {
@@ -118,10 +135,7 @@ async fn run(
             () = sleep_until(next.unwrap_or(began)), if next.is_some() => {
                 for what in timeline.due(began.elapsed()) {
                     let now = Timestamp::now();
-                    let record = events::of(&what, now).record(&fresh_id(), now);
-                    // With Kafka away what is due now is lost, as a shop's would not be; the next things come in time.
-                    if let Err(failed) = producer.send(&record).await {
-                        tracing::debug!(%failed, "the demo's shop could not publish");
+                    if !publish(&producer, &events::of(&what, now).record(&fresh_id(), now)).await {
                         break;
                     }
                 }

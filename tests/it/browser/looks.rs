@@ -27,6 +27,9 @@ async fn is_fine(tab: &Tab, name: &str) {
         tab.size(width, DESK.1).await;
         let widest = tab.value("document.documentElement.scrollWidth").await;
         assert!(widest.as_u64().is_some_and(|widest| widest <= u64::from(width)), "{name}: {widest} at {width}");
+        if width == 390 {
+            tab.picture(&format!("{name}-390.png")).await;
+        }
     }
     tab.size(DESK.0, DESK.1).await;
     tab.picture(&format!("{name}.png")).await;
