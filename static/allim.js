@@ -258,7 +258,7 @@ export class Line {
     const body = JSON.parse(frame.data);
     if (frame.event === "gap") {
       // With other rights nothing of before is for whoever joins.
-      if (body.reason === "scope") [this.#kept, this.#jobs] = [[], new Map()];
+      if (body.reason === "scope") [this.#kept, this.#jobs, this.#ids] = [[], new Map(), new Set()];
       this.#say("gap", body);
     } else if (frame.event === "job") {
       this.#jobs.set(itemOf(body), frame);
@@ -389,8 +389,9 @@ class Wire {
    *  but cannot say why it was refused. */
   async #ask() {
     const { token } = this.#options;
+    const late = new Promise((_, no) => setTimeout(no, PATIENCE));
     /** @type {RequestInit} */
-    const how = token ? { method: "POST", headers: { Authorization: `Bearer ${await token()}` } }
+    const how = token ? { method: "POST", headers: { Authorization: `Bearer ${await Promise.race([token(), late])}` } }
       : { method: "HEAD", credentials: "include" };
     const path = token ? "/tickets" : "/notifications";
     const answer = await fetch(this.#base() + path, { ...how, signal: AbortSignal.timeout(PATIENCE) });

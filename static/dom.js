@@ -63,3 +63,9 @@ export function announce(text) {
     waiting = null;
   }, wait);
 }
+
+/** What was to be said is nobody's business any more. */
+export function hush() {
+  if (waiting) waiting.text = "";
+  document.querySelector("[role=status]")?.replaceChildren();
+}

@@ -26,7 +26,7 @@ const people = await cast();
 function open(place, first) {
   let line = null;
   let current = null;
-  let away = false;
+  let there = false;
   const cut = () => post("/demo/cut", { seconds: 5 }, current.token);
   const pane = operatorPane({
     head: who(people, first, look),
@@ -41,13 +41,13 @@ function open(place, first) {
     line?.close();
     current = operator;
     pane.reset(operator.adminNo);
-    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), name: String(operator.adminNo ?? place.id),
+    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), name: operator.adminNo ? String(operator.adminNo) : undefined,
       position: "earliest" });
     line.on("state", (state) => {
-      if (["live", "caught-up"].includes(state.state)) {
-        if (away) traffic?.reopen();
-        away = false;
-      } else away ||= state.state === "waiting";
+      const live = ["live", "caught-up"].includes(state.state);
+      // A server that was started again has forgotten the shop, and nobody listened while this page was hidden.
+      if (live && !there) traffic?.look();
+      there = live;
       pane.handlers.state(acting(state));
     });
     for (const name of ["notification", "job", "gap", "repeated", "frame"]) line.on(name, pane.handlers[name]);
@@ -72,15 +72,22 @@ function shop() {
     label.textContent = t().shop;
     buttons.forEach((button, i) => { button.textContent = t().pace[paces[i]]; });
   });
-  let going = "calm";
+  let open = true;
+  const draw = (now) => buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(paces[i] === now)));
   const run = (pace) => {
-    going = pace;
-    buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(paces[i] === pace)));
+    open = pace !== "off";
+    draw(pace);
+    // A rush ends by itself.
+    if (pace === "busy") setTimeout(look, 11_000);
     return post("/demo/traffic", { pace });
   };
-  /** A server that was started again has forgotten the shop. */
-  const reopen = () => going !== "off" && run("calm");
-  return { element: h("div", { className: "group", role: "group" }, label, ...buttons), run, reopen };
+  /** How it really is; other pages have a say in it. */
+  const look = async () => {
+    const { pace } = await (await fetch("/demo/traffic")).json();
+    if (open && pace === "off") run("calm");
+    else draw(pace);
+  };
+  return { element: h("div", { className: "group", role: "group" }, label, ...buttons), run, look };
 }
 
 let panel = null;
@@ -93,7 +100,6 @@ if (people) {
   open(document.getElementById("right"), 80501);
   panel = publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, ...left });
   guide(document.getElementById("guide"), [() => traffic.run("calm"), () => panel.order(), left.exports, left.cut, () => {}]);
-  traffic.run("calm");
 } else {
   head();
   main.className = "one";

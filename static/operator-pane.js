@@ -4,7 +4,7 @@
 // EventSource. It counts by itself: received, missing, repeated are what this page saw, not what somebody claims.
 
 import { itemOf, meets } from "/allim.js";
-import { announce, h, icon, safe, show } from "/dom.js";
+import { announce, h, hush, icon, safe, show } from "/dom.js";
 import { ago, exactly, language, spoken, t, won } from "/texts.js";
 
 const MOST_ROWS = 1000;
@@ -71,6 +71,17 @@ export function operatorPane(options) {
   });
   setInterval(() => document.hidden || draw(), 20_000);
 
+  /** Nothing of what was shown before stays. */
+  function clear() {
+    items = [];
+    jobs.clear();
+    ids.clear();
+    frames.length = fresh = unseen = 0;
+    cutAt = null;
+    hush();
+    drawWire();
+  }
+
   function seen() {
     unseen = 0;
     gapped = null;
@@ -108,6 +119,7 @@ export function operatorPane(options) {
         return draw();
       }
       ids.add(notification.id);
+      if (ids.size > 5000) ids.delete(ids.values().next().value);
       const old = items.findIndex((item) => meets(notification, item) !== "another");
       const verdict = old >= 0 && meets(notification, items[old]);
       if (jobs.has(itemOf(notification))) finish(notification);
@@ -136,7 +148,7 @@ export function operatorPane(options) {
     },
     gap(gap) {
       // How many were lost nobody can know; other rights are no loss.
-      if (gap.reason === "scope") items = [];
+      if (gap.reason === "scope") clear();
       else counts.missing = NaN;
       gapped = gap.reason;
       drawState();
@@ -267,8 +279,6 @@ export function operatorPane(options) {
     const severe = ["warning", "error", "critical"].includes(item.severity);
     const label = item.group ? t().grouped(item.title.replace(/\s*[₩\d,.]+원?$/, ""), item.group) : item.title.replace(/^\[(긴급|urgent)\] /i, "");
     const time = h("time", { dateTime: item.at, title: exactly(item.at), textContent: ago(item.at) });
-    const link = item.link && safe(item.link);
-    const own = link && options.download && new URL(link).pathname.startsWith("/demo/exports/");
     const li = h("li", { className: [item.severity === "critical" && "critical", item.seen && "seen", !made && "new"]
       .filter(Boolean).join(" "), "data-id": item.id },
     h("span", { className: "icon" }, icon(item.category ?? "notice")),
@@ -280,7 +290,7 @@ export function operatorPane(options) {
       h("p", { className: "meta" },
         item.mallName && !item.body?.includes(item.mallName) ? h("span", { dir: "auto", textContent: item.mallName }) : null, time,
         item.handledBy !== undefined ? h("span", { className: "handled", textContent: handled(item) }) : null,
-        own ? fileButton(link) : link ? h("a", { href: link, rel: "noreferrer", target: "_blank", textContent: t().open }) : null)));
+        opener(item.link))));
     if (!item.group) elements.set(item, { li, time, lang: language() });
     return li;
   }
@@ -293,6 +303,14 @@ export function operatorPane(options) {
     return h("span", { className: `word ${severity}` }, icon(severity), t().severity[severity]);
   }
 
+  /** What a link is for. The operator's token goes nowhere but to this server. */
+  function opener(to) {
+    const link = to && safe(to);
+    if (!link) return null;
+    if (options.download && link.startsWith(`${location.origin}/demo/exports/`)) return fileButton(link);
+    return h("a", { href: link, rel: "noreferrer", target: "_blank", textContent: t().open });
+  }
+
   function fileButton(link) {
     const button = h("button", { type: "button", className: "plain", onclick: async () => {
       const came = await options.download(link);
@@ -303,12 +321,11 @@ export function operatorPane(options) {
 
   function jobRow(job) {
     const progress = job.data?.progress ?? {};
-    const link = job.link && safe(job.link);
     const quiet = Math.floor((Date.now() - job.arrived) / 1000);
     const stale = !job.ended && quiet > (Number(job.data?.staleAfter) || 60);
     const li = h("li", { "data-key": job.collapseKey },
       h("span", { dir: "auto", className: job.severity === "error" ? "bad" : "", textContent: job.title }),
-      job.ended && link ? fileButton(link) : null);
+      job.ended ? opener(job.link) : null);
     if (!job.ended) {
       const value = Number(progress.percent);
       const bar = h("progress", { max: 100, "aria-label": job.title });
@@ -325,12 +342,7 @@ export function operatorPane(options) {
     /** Another operator looks: nothing of the one before stays. */
     reset(operator) {
       me = operator;
-      items = [];
-      jobs.clear();
-      ids.clear();
-      frames.length = 0;
-      fresh = unseen = 0;
-      cutAt = null;
+      clear();
       Object.assign(counts, { received: 0, missing: 0, repeated: 0 });
       gapped = null;
       state = { state: "connecting" };

@@ -1,4 +1,4 @@
-// What the pages share: the head with language, theme and sound, and who may be looked at.
+// What the pages share: the head with language and sound, and who may be looked at.
 
 import { h, icon } from "/dom.js";
 import { language, speak, spoken, t } from "/texts.js";
@@ -13,14 +13,6 @@ export async function cast() {
 export function post(path, body, token = "") {
   const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
   return fetch(path, { method: "POST", headers, body: body && JSON.stringify(body) });
-}
-
-function remembered(key) {
-  try { return localStorage.getItem(key); } catch { return null; }
-}
-
-function remember(key, value) {
-  try { localStorage.setItem(key, value); } catch { /* A browser that keeps nothing is as good. */ }
 }
 
 let loud = false;
@@ -45,7 +37,6 @@ export function sound(severity) {
 
 /** Fills the head; `extra` stands between the name and the switches. */
 export function head(...extra) {
-  const theme = h("button", { type: "button", className: "plain", onclick: () => shade(!dark()) }, icon("moon"), h("span"));
   const noise = h("button", { type: "button", className: "plain", onclick: () => {
     loud = !loud;
     noise.setAttribute("aria-pressed", String(loud));
@@ -53,21 +44,13 @@ export function head(...extra) {
   } }, icon("sound"), h("span"));
   const other = h("button", { type: "button", className: "plain", onclick: () => {
     speak(language() === "ko" ? "en" : "ko");
-    remember("allim.lang", language());
+    // The address keeps it.
+    history.replaceState(null, "", `?lang=${language()}`);
   } });
   noise.setAttribute("aria-pressed", "false");
-  document.getElementById("top").append(h("span", { className: "grow" }), ...extra, noise, theme, other);
-  const dark = () => document.documentElement.dataset.theme === "dark";
-  const shade = (on) => {
-    document.documentElement.dataset.theme = on ? "dark" : "light";
-    theme.setAttribute("aria-pressed", String(on));
-    remember("allim.theme", on ? "dark" : "light");
-  };
-  const wanted = remembered("allim.theme");
-  shade(wanted ? wanted === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
-  speak(remembered("allim.lang") === "en" || new URL(location.href).searchParams.get("lang") === "en" ? "en" : "ko");
+  document.getElementById("top").append(h("span", { className: "grow" }), ...extra, noise, other);
+  speak(new URL(location.href).searchParams.get("lang") === "en" ? "en" : "ko");
   spoken(() => {
-    theme.lastElementChild.textContent = t().theme;
     noise.lastElementChild.textContent = t().sound;
     other.textContent = t().language;
     other.lang = language() === "ko" ? "en" : "ko";

@@ -46,7 +46,7 @@ const kinds = {
     make: ({ title, body }) => ({ type: "notice.published", audience: "everyone", data: { noticeNo: Number(serial()), title, summary: body } }),
   },
   free: {
-    fields: [["mall", "1001"], ["title", "창고 점검"], ["body", "오늘 18시부터 1시간 동안 출고가 멈춥니다."]],
+    fields: [["mall", "1001"], ["title", "창고 점검"], ["body", "…"]],
     make: ({ mall, title, body }) => ({ type: "team.message", audience: `mall:${mall}`, mallNo: Number(mall), title, body }),
   },
   json: {
@@ -205,8 +205,9 @@ export function publishPanel(root, { key, people, exports, says }) {
   async function sendText(submitted) {
     submitted.preventDefault();
     const message = text.value.trim();
-    if (message) await says({ text: message, all: all.checked });
-    text.value = "";
+    const sent = message && await says({ text: message, all: all.checked }).catch(() => null);
+    if (sent?.ok) text.value = "";
+    else done.textContent = t().failed;
   }
 
   function drawCode(made) {

@@ -25,6 +25,7 @@ const people = await cast();
 let events = null;
 let again = null;
 let current = null;
+let turn = 0;
 let last = "earliest";
 let missed = 0;
 let before = false;
@@ -50,23 +51,25 @@ function look(operator) {
 async function listen() {
   clearTimeout(again);
   events?.close();
-  const mine = current;
+  const mine = (turn += 1);
   const answer = await post("/tickets", undefined, current.token).catch(() => null);
-  if (mine !== current) return;
+  if (mine !== turn) return;
   if (!answer?.ok) {
     pane.handlers.state({ state: answer?.status === 401 ? "ended" : answer ? "accounts" : "waiting" });
     if (answer?.status !== 401) later();
     return;
   }
   const { ticket } = await answer.json();
-  if (mine !== current) return;
+  if (mine !== turn) return;
   missed = 0;
   live = false;
   cameAt = performance.now();
-  events = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${language()}`);
-  for (const name of NAMES) events.addEventListener(name, (event) => hear(name, event));
-  events.onerror = () => {
-    events.close();
+  const source = new EventSource(`/notifications?ticket=${ticket}&last_event_id=${last}&lang=${language()}`);
+  events = source;
+  for (const name of NAMES) source.addEventListener(name, (event) => mine === turn && hear(name, event));
+  source.onerror = () => {
+    source.close();
+    if (mine !== turn) return;
     pane.handlers.state({ state: "reconnecting", act: { word: "now", does: listen } });
     later();
   };
@@ -103,7 +106,8 @@ function hear(name, { data, lastEventId }) {
 head();
 document.getElementById("left").append(pane.element);
 if (people) {
-  post("/demo/traffic", { pace: "calm" });
+  const { pace } = await (await fetch("/demo/traffic")).json();
+  if (pace === "off") post("/demo/traffic", { pace: "calm" });
   publishPanel(document.getElementById("publish"), { key: "demo-publisher", people, exports: () => post("/demo/exports", {}, current.token),
     says: (line) => post("/demo/text", line, current.token) });
 } else document.querySelector("main").className = "one";

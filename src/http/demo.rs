@@ -12,7 +12,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     Doors,
@@ -193,7 +193,11 @@ async fn download(
     proof.spend(&viewer, &doors)?;
     // What is no text is no number either.
     let Path(number) = number.map_err(|_| Problem::NotFound)?;
-    let file = demo.demo.file(&number, viewer.admin).ok_or(Problem::NotFound)?;
+    // One after the other, and not where streams are served: writing a file takes a moment of a whole core.
+    static TURN: Semaphore = Semaphore::const_new(1);
+    let _turn = TURN.acquire().await.map_err(|_| Problem::Internal)?;
+    let making = tokio::task::spawn_blocking(move || demo.demo.file(&number, viewer.admin));
+    let file = making.await.map_err(|_| Problem::Internal)?.ok_or(Problem::NotFound)?;
     let disposition = HeaderValue::try_from(format!("attachment; filename=\"{}\"", file.name));
     let mut response = file.content.into_response();
     let headers = response.headers_mut();

@@ -93,6 +93,7 @@ const verbs = {
     for (const key of keys) await tabs.get(tab).keyboard.press(key);
   },
   type: ({ tab, text }) => tabs.get(tab).keyboard.type(text),
+  scheme: ({ tab, colorScheme }) => tabs.get(tab).emulateMedia({ colorScheme }),
   size: ({ tab, width, height }) => tabs.get(tab).setViewportSize({ width, height }),
   async picture({ tab, file }) {
     await tabs.get(tab).screenshot({ path: file });

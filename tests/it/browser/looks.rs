@@ -60,9 +60,7 @@ async fn a_calm_day_in_light_and_dark_in_both_languages() {
     for (lang, scheme) in [("ko", "light"), ("ko", "dark"), ("en", "light"), ("en", "dark")] {
         let Some((profile, server)) = demo().await else { return };
         let tab = open(&profile, &server, &format!("/?lang={lang}")).await;
-        if scheme == "dark" {
-            tab.click("#top > button:nth-of-type(2)").await;
-        }
+        tab.scheme(scheme).await;
         let fds = json!({"mallNo": 1001, "mallName": "온달몰", "fdsCaseNo": "FDS-1", "ruleName": "동일 카드 단시간 다회 결제 시도",
                          "riskLevel": "HIGH", "orderNo": "202611200001", "amount": 1_450_000, "currencyCode": "KRW",
                          "detectedYmdt": "2026-11-20 14:05:01"});
@@ -73,7 +71,6 @@ async fn a_calm_day_in_light_and_dark_in_both_languages() {
             "document.querySelector('.who .yes') && document.querySelectorAll('#right .list li[data-id]').length > 1",
         )
         .await;
-        assert_eq!(tab.value("document.documentElement.dataset.theme").await, scheme);
         is_fine(&tab, &format!("calm-{lang}-{scheme}")).await;
         if tidy::bless() && (lang, scheme) == ("ko", "light") {
             let picture = tab.picture("readme.png").await;
@@ -264,4 +261,54 @@ async fn the_whole_journey_without_a_mouse() {
     tab.press(&["Shift+Tab"]).await;
     reach(&tab, "#right select").await;
     profile.done().await;
+}
+
+/// Operators and languages are switched faster than a ticket comes: nothing of the one before is in the pane of the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn quick_hands_do_not_mix_two_operators() {
+    let Some((profile, server)) = demo().await else { return };
+    let tab = open(&profile, &server, "/sse.html").await;
+    tab.click("#left details:nth-of-type(1) > summary").await;
+    let quick = "const choice = document.querySelector('#left select');
+        for (const i of [1, 0, 1, 0, 1, 0, 6]) { choice.selectedIndex = i; choice.dispatchEvent(new Event('change')); }
+        for (let i = 0; i < 4; i += 1) document.querySelector('#top button:last-of-type').click();";
+    tab.run(quick, Value::Null).await;
+    tab.until("document.querySelector('.state').dataset.state === 'live'").await;
+    until("one stream is open", async || server.metric("allim_streams").await == 1.0).await;
+    publish(&server, json!({"type": "team.message", "audience": "mall:1001", "title": "of mall 1001"})).await;
+    publish(&server, json!({"type": "team.message", "audience": "mall:10", "title": "of mall 10"})).await;
+    tab.until("document.querySelector('.list h3')?.textContent === 'of mall 10'").await;
+    let shown = tab.value("document.body.innerText").await;
+    assert!(!shown.as_str().unwrap().contains("1001"), "{shown}");
+    assert_eq!(
+        tab.value("[...document.querySelectorAll('.counts b')].map((b) => b.textContent)").await,
+        json!(["1", "0", "0"])
+    );
+    profile.done().await;
+}
+
+/// With real accounts nobody knows whose a token is: two of them in one browser are two lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tokens_in_two_tabs_are_two_lines() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    let mut tabs = Vec::new();
+    for mall in [7, 8] {
+        let tab = stage.profile.open(&(stage.url() + "/")).await;
+        tab.until("document.querySelector('input[type=password]')").await;
+        tab.click("input[type=password]").await;
+        tab.write(&token(mall, &[mall], None, true)).await;
+        tab.press(&["Enter"]).await;
+        tab.until("document.querySelector('.state').dataset.state === 'live'").await;
+        tabs.push(tab);
+    }
+    stage.streams(2.0).await;
+    for mall in [7, 8] {
+        let audience = format!("mall:{mall}");
+        stage.publisher.tell(&audience, &audience, &format!("of mall {mall}")).await;
+    }
+    for (tab, title) in tabs.iter().zip(["of mall 7", "of mall 8"]) {
+        tab.until_of("document.querySelector('.list h3')?.textContent === arg", json!(title)).await;
+        assert_eq!(tab.value("document.querySelectorAll('.list h3').length").await, 1);
+    }
+    stage.profile.done().await;
 }

@@ -238,6 +238,11 @@ impl Tab {
         self.does("size", json!({"width": width, "height": height})).await;
     }
 
+    /// `light` or `dark`, as the system wants it.
+    pub async fn scheme(&self, scheme: &str) {
+        self.does("scheme", json!({"colorScheme": scheme})).await;
+    }
+
     /// Into `target/browser/pictures`.
     pub async fn picture(&self, name: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser/pictures");
