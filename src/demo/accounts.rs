@@ -16,6 +16,9 @@ use crate::notification::{AdminNo, MallNo, PartnerNo, Viewer};
 /// Where it answers, below its address.
 pub const PATH: &str = "/auth/me";
 
+/// Then whoever still asks is left behind.
+const ENDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 struct Person {
     number: u64,
     name: &'static str,
@@ -141,10 +144,12 @@ impl Accounts {
     }
 
     /// Ends it, at once: idle connections of a client's pool would keep it waiting.
-    pub async fn stop(self) {
+    /// Connections that are kept open end as well: they answer on, otherwise, when nobody listens any more.
+    pub async fn stop(mut self) {
         let _ = self.stop.send(());
-        self.task.abort();
-        let _ = self.task.await;
+        if tokio::time::timeout(ENDS_WITHIN, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }
 
