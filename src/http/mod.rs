@@ -1,6 +1,7 @@
 //! The doors: all routes on one page, and the accept loop before them.
 
 mod accept;
+mod caller;
 mod cut;
 mod demo;
 mod extract;
