@@ -88,8 +88,8 @@ fn refuse(problem: Problem, parts: &Parts, doors: &Doors) -> Result<Response, Pr
 fn farewell(doors: &Doors, goodbye: Goodbye) -> Response {
     let settings = doors.streams.settings();
     let (mut outlet, body, _) = queue(settings.queue_frames, settings.queue_bytes, || ());
-    let (bye, reason) = goodbye.frame(settings);
-    doors.metrics.streams_ended.with(reason).inc();
+    let bye = goodbye.frame(settings);
+    doors.metrics.streams_ended.with(goodbye.reason().name()).inc();
     outlet.finish(SSE.dress(&bye));
     stream(body)
 }
