@@ -12,6 +12,7 @@ mod missed;
 mod queue;
 mod session;
 pub mod sse;
+pub mod websocket;
 
 use std::{
     any::Any,
