@@ -128,7 +128,7 @@ pub const SETTINGS: &[Setting] = &[
     is("http.head_deadline_seconds", "10", "From accepting a connection, or its last answer, to the end of the request head."),
     is("http.head_bytes", "32768", "Larger request heads are answered 431."),
     is("http.write_deadline_seconds", "35", "A peer that takes nothing for so long is cut off; longer than `deliver.slow_after_seconds`, which says goodbye first."),
-    is("http.send_buffer_bytes", "65536", "The kernel's send buffer of one connection."),
+    is("http.send_buffer_bytes", "16384", "The kernel's send buffer of one connection; it keeps some times as much for a peer that does not read."),
     is("http.connections", "20000", "Connections at once."),
     is("http.recheck_seconds", "60", "How often the rights of an open stream are asked again."),
 

@@ -24,6 +24,16 @@ pub(super) const DRAIN_STEP: Duration = Duration::from_millis(100);
 pub(super) struct Drain {
     until: Instant,
     window: Duration,
+    /// So many were here when it began.
+    crowd: usize,
+}
+
+impl Drain {
+    /// How many may still be here now: few as well go over the whole of the window.
+    fn may_stay(&self) -> usize {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() { 0 } else { (self.crowd as f64 * left.div_duration_f64(self.window)) as usize }
+    }
 }
 
 impl Shard {
@@ -68,14 +78,13 @@ impl Shard {
         }
     }
 
-    /// Lets as many leave as the time that is left asks for.
+    /// Lets go whoever the time that is left has no room for.
     pub(super) fn drain_step(self: &Rc<Shard>) {
         let leaving: Vec<ListenerId> = {
             let state = self.state.borrow();
             let Some(drain) = state.drain else { return };
-            let steps = drain.until.saturating_duration_since(Instant::now()).as_millis() / DRAIN_STEP.as_millis() + 1;
-            let share = state.everybody.len().div_ceil(usize::try_from(steps).unwrap_or(1));
-            state.everybody.keys().copied().take(share).collect()
+            let surplus = state.everybody.len().saturating_sub(drain.may_stay());
+            state.everybody.keys().copied().take(surplus).collect()
         };
         for id in leaving {
             self.say_restart(id);
@@ -101,7 +110,11 @@ impl Shard {
                 }
             }
             Command::Drain(window) => {
-                self.state.borrow_mut().drain = Some(Drain { until: Instant::now() + window, window });
+                {
+                    let mut state = self.state.borrow_mut();
+                    let crowd = state.everybody.len();
+                    state.drain = Some(Drain { until: Instant::now() + window, window, crowd });
+                }
                 self.drain_step();
             }
         }

@@ -11,6 +11,7 @@ mod catching_up;
 mod crowded;
 mod demo_mall;
 mod doors;
+mod drain;
 mod first_run;
 mod harness;
 mod identity;

@@ -1,0 +1,213 @@
+//! A deploy that nobody notices: a node that is told to end lets everybody go in turn, and ends in time whatever is away.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, stream};
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::harness::{
+    Accounts, Kafka, Listener, PATIENCE, Publisher, Server, Story,
+    accounts::token,
+    answers::bye,
+    crowd::{audience, crowd},
+    sse::Stream,
+    transport::{Line, Transport},
+    until,
+};
+
+const SSE: u64 = 1_000;
+const ALL: u64 = 1_250;
+/// Each with as many listeners; an event concerns one of them.
+const MALLS: u64 = 50;
+
+/// Five streams an operator, of which one is a WebSocket.
+async fn listen(server: &Server, i: u64) -> Listener {
+    let over = if i < SSE { Transport::Sse } else { Transport::WebSocket };
+    let (admin, mall) = (1_000 + i % (ALL / 5), 1 + i % MALLS);
+    let line = Line::open(over, server.address, &token(admin, &[mall], None, false), None).await;
+    let mut listener = Listener { line: line.expect("it opens"), story: Story::default() };
+    listener.live().await;
+    listener
+}
+
+/// Goes on at another node, over the same transport, with the place where it was.
+async fn go_on(listener: Listener, i: u64, at: &Server) -> Listener {
+    let over = if i < SSE { Transport::Sse } else { Transport::WebSocket };
+    let (admin, mall) = (1_000 + i % (ALL / 5), 1 + i % MALLS);
+    let (story, token) = (listener.story, token(admin, &[mall], None, false));
+    let line = Line::open(over, at.address, &token, story.position.as_deref()).await;
+    Listener { line: line.expect("the other node lets it in"), story }
+}
+
+/// As pages do: what comes is read, and whoever is told goodbye waits as long as it was told and goes on elsewhere.
+async fn stay(
+    mut listener: Listener,
+    i: u64,
+    other: Arc<Server>,
+    returns: Arc<Mutex<Vec<Instant>>>,
+    mut over: watch::Receiver<bool>,
+    publisher: Arc<Publisher>,
+) -> Story {
+    let own = format!("mall:{}", 1 + i % MALLS);
+    loop {
+        tokio::select! {
+            event = listener.line.next() => {
+                let event = event.expect("whole frames").expect("nobody is cut off without a word");
+                listener.story.note(&event);
+                if event.name == "bye" {
+                    assert_eq!(event.json()["reason"], "restart");
+                    let wait = Duration::from_millis(event.retry.expect("when to come back"));
+                    returns.lock().unwrap().push(Instant::now() + wait);
+                    tokio::time::sleep(wait).await;
+                    listener = go_on(listener, i, &other).await;
+                }
+            }
+            () = async { drop(over.wait_for(|over| *over).await) } => break,
+        }
+    }
+    let mine = |audience: &str| audience == own;
+    while !listener.story.has_all(&publisher.sent(), mine) {
+        listener.next().await.expect("it stays");
+    }
+    listener.story
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_46_a_node_of_two_leaves_under_load_and_nobody_misses_or_repeats_anything() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let env = [("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "10")];
+    let mut leaves = Server::start(&kafka, &accounts, &env).await;
+    let stays = Arc::new(Server::start(&kafka, &accounts, &env).await);
+    let publisher = Arc::new(Publisher::new(kafka.address));
+    let listeners: Vec<(u64, Listener)> =
+        stream::iter(0..ALL).map(async |i| (i, listen(&leaves, i).await)).buffer_unordered(50).collect().await;
+    let (returns, (done, over)) = (Arc::default(), watch::channel(false));
+    let mut staying = JoinSet::new();
+    for (i, listener) in listeners {
+        let (other, returns, publisher) = (Arc::clone(&stays), Arc::clone(&returns), Arc::clone(&publisher));
+        staying.spawn(stay(listener, i, other, returns, over.clone(), publisher));
+    }
+
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
+    let (began, mut told) = (Instant::now(), None);
+    for i in 0_u64.. {
+        pace.tick().await;
+        publisher
+            .tell(&format!("mall:{}", 1 + i % MALLS), &format!("mall:{}", 1 + i % MALLS), &format!("event {i}"))
+            .await;
+        if i == 200 {
+            told = Some(Instant::now());
+            leaves.signal("TERM");
+        }
+        if i % 200 == 199 && stays.metric("allim_streams").await as u64 == ALL {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE * 3, "they do not all come back");
+    }
+    done.send_replace(true);
+    assert_eq!(leaves.ended().await.code(), Some(0), "{}", leaves.log());
+    let sent = publisher.sent();
+    let mut heard = 0;
+    while let Some(story) = staying.join_next().await {
+        let story = story.expect("it heard everything");
+        let mall = sent.iter().find(|one| one.title == story.heard[0].0).expect("it was sent").audience.clone();
+        story.check(&sent, |audience| audience == mall);
+        heard += story.heard.len();
+    }
+    assert!(heard > 20_000, "{heard}");
+    let told = told.expect("it was told");
+    let mut seconds = vec![0_u64; 40];
+    for at in returns.lock().unwrap().iter() {
+        seconds[usize::try_from(at.saturating_duration_since(told).as_secs()).unwrap()] += 1;
+    }
+    assert_eq!(seconds.iter().sum::<u64>(), ALL);
+    println!("returned in each second: {:?}", &seconds[..25]);
+    assert!(*seconds.iter().max().unwrap() <= ALL / 5, "too many at once: {seconds:?}");
+    assert!(stays.log().lines().all(|line| !line.contains("panicked")), "{}", stays.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_46_twenty_polite_restarts_under_load_leave_no_hole() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "0")]).await;
+    let publisher = Arc::new(Publisher::new(kafka.address));
+    let crowd = crowd(50, 0, &[server.address], &publisher);
+    until("everybody came", async || server.metric("allim_streams").await >= 50.0).await;
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
+    for i in 0..1050 {
+        pace.tick().await;
+        let (audience, key) = audience(i);
+        publisher.tell(&audience, &key, &format!("event {i}")).await;
+        if i % 50 == 49 && i < 1000 {
+            server.signal("TERM");
+            assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+            server = server.again().await;
+        }
+    }
+    let (heard, connects) = crowd.check().await;
+    assert!(heard > 5_000 && connects >= 500, "{heard} heard, {connects} connects");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_47_it_ends_in_time_while_kafka_and_the_account_service_are_away() {
+    let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
+    let env = [("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "2")];
+    let mut server = Server::start(&kafka, &accounts, &env).await;
+    let mut listeners = Vec::new();
+    for i in 0..40 {
+        listeners.push(listen(&server, i * (ALL / 40)).await);
+    }
+    kafka.go_away().await;
+    accounts.fall_ill(true);
+    until("it is noticed", async || server.metric("allim_log_live").await == 0.0).await;
+    let asked = Instant::now();
+    server.signal("TERM");
+    let goodbyes = listeners.into_iter().map(async |listener| bye(listener.line).await.json()["reason"].clone());
+    let reasons: Vec<serde_json::Value> = futures::future::join_all(goodbyes).await;
+    assert!(reasons.iter().all(|reason| reason == "restart"), "{reasons:?}");
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+    // The window, two seconds for whoever hangs, one and a half for the last words.
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}\n{}", asked.elapsed(), server.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_leaves_it_is_not_ready_and_newcomers_are_sent_to_another_node() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let env = [("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "600")];
+    let mut server = Server::start(&kafka, &accounts, &env).await;
+    let mut stays = Vec::new();
+    for i in 0..30 {
+        stays.push(listen(&server, i).await);
+    }
+    assert_eq!(server.get("/readyz").await.0, 200);
+    server.signal("TERM");
+    until("it is not ready", async || server.get("/readyz").await.0 == 503).await;
+    assert_eq!(server.get("/livez").await.0, 200);
+    for over in [Transport::Sse, Transport::WebSocket] {
+        let line = Line::open(over, server.address, &token(9, &[1], None, false), None).await.unwrap();
+        assert_eq!(bye(line).await.json()["reason"], "restart");
+    }
+    // Its time is not over yet: who listens hears on.
+    let publisher = Publisher::new(kafka.address);
+    publisher.tell("everyone", "k", "still here").await;
+    let heard = stays.iter_mut().map(async |listener| {
+        loop {
+            match listener.next().await {
+                Some(event) if event.name == "message" => return true,
+                Some(event) if event.name != "bye" => {}
+                _ => return false,
+            }
+        }
+    });
+    let heard = futures::future::join_all(heard).await.into_iter().filter(|heard| *heard).count();
+    assert!(heard >= 28, "only {heard} of 30 are left of a window of ten minutes");
+    // A second signal is somebody who does not want to wait.
+    server.signal("TERM");
+    let asked = Instant::now();
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    assert!(Stream::get(server.address, "/livez", &[]).await.is_err());
+}
