@@ -192,7 +192,7 @@ async fn with_real_accounts_there_is_a_box_for_a_token_and_nothing_of_the_demo()
         tab.until("document.querySelector('input[type=password]')").await;
         is_fine(&tab, name).await;
         let of_the_demo =
-            "document.querySelectorAll('#publish:not([hidden]), #guide:not([hidden]), footer button').length";
+            "document.querySelectorAll('.publish, .guide, footer button').length";
         assert_eq!(tab.value(of_the_demo).await, 0, "{path}");
         let mine = token(3, &[7], None, true);
         tab.click("input[type=password]").await;
