@@ -31,6 +31,21 @@ pub enum Asked {
     Malformed,
 }
 
+/// Said by whoever wants everything that memory has.
+const EARLIEST: &str = "earliest";
+
+impl Asked {
+    /// As clients name it; nothing is nowhere.
+    #[must_use]
+    pub fn named(text: &str) -> Asked {
+        match text {
+            "" => Asked::Newcomer,
+            EARLIEST => Asked::Earliest,
+            text => Position::decode(text).map_or(Asked::Malformed, Asked::At),
+        }
+    }
+}
+
 impl Session {
     /// Says hello, and a gap if the position is refused; returns where the stream goes on.
     pub(super) async fn decide(&mut self, asked: &Asked, came: Timestamp, connected: Instant) -> Result<Vector, Over> {

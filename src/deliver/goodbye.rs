@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Settings;
-use crate::hub::{Frame, Kind};
+use crate::hub::{ByeReason, Frame, Kind};
 
 /// After this a browser's own reconnect does not bother anybody: a day.
 const NEVER: Duration = Duration::from_secs(86_400);
@@ -32,17 +32,17 @@ pub enum Goodbye {
 }
 
 impl Goodbye {
-    /// The word on the wire and in metrics.
+    /// Its word on the wire and in metrics, whatever the time that goes with it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn reason(self) -> ByeReason {
         match self {
-            Goodbye::Restart { .. } => "restart",
-            Goodbye::Overload => "overload",
-            Goodbye::Accounts => "accounts",
-            Goodbye::Slow => "slow",
-            Goodbye::Expired => "expired",
-            Goodbye::Revoked => "revoked",
-            Goodbye::Replaced => "replaced",
+            Goodbye::Restart { .. } => ByeReason::Restart,
+            Goodbye::Overload => ByeReason::Overload,
+            Goodbye::Accounts => ByeReason::Accounts,
+            Goodbye::Slow => ByeReason::Slow,
+            Goodbye::Expired => ByeReason::Expired,
+            Goodbye::Revoked => ByeReason::Revoked,
+            Goodbye::Replaced => ByeReason::Replaced,
         }
     }
 
@@ -67,15 +67,15 @@ impl Goodbye {
         }
     }
 
-    /// The last frame of a stream, and its name in metrics.
+    /// The last frame of a stream.
     #[must_use]
-    pub fn frame(self, settings: &Settings) -> (Frame, &'static str) {
+    pub fn frame(self, settings: &Settings) -> Frame {
         let retry = self.retry(settings);
-        let mut body = json!({ "reason": self.name(), "reconnect": self.reconnect() });
+        let mut body = json!({ "reason": self.reason().name(), "reconnect": self.reconnect() });
         if let (true, Some(retry)) = (self.reconnect(), retry) {
             body["retryAfterMs"] = json!(u64::try_from(retry.as_millis()).unwrap_or(u64::MAX));
         }
-        (Frame { kind: Kind::Bye, position: None, body: body.to_string().into(), retry }, self.name())
+        Frame { kind: Kind::Bye(self.reason()), position: None, body: body.to_string().into(), retry }
     }
 }
 

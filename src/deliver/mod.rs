@@ -12,6 +12,7 @@ mod missed;
 mod queue;
 mod session;
 pub mod sse;
+pub mod websocket;
 
 use std::{
     any::Any,
@@ -151,9 +152,9 @@ impl Streams {
 
     /// Its seat is gone already, so the word has to arrive, also where the shard's inbox is full for now.
     fn replace(&self, id: ListenerId, shard: ShardHandle) {
-        let (bye, reason) = Goodbye::Replaced.frame(&self.0.settings);
-        if shard.tell(Command::End(id, bye.clone(), reason)).is_err() {
-            tokio::spawn(async move { shard.insist(Command::End(id, bye, reason)).await });
+        let bye = Goodbye::Replaced.frame(&self.0.settings);
+        if shard.tell(Command::End(id, bye.clone())).is_err() {
+            tokio::spawn(async move { shard.insist(Command::End(id, bye)).await });
         }
     }
 
@@ -164,8 +165,7 @@ impl Streams {
 
     /// Ends a stream with this goodbye.
     pub async fn end(&self, id: ListenerId, shard: &ShardHandle, goodbye: Goodbye) {
-        let (bye, reason) = goodbye.frame(&self.0.settings);
-        let _ = shard.insist(Command::End(id, bye, reason)).await;
+        let _ = shard.insist(Command::End(id, goodbye.frame(&self.0.settings))).await;
     }
 
     /// Everybody leaves, spread over `window`; nobody new is let in.

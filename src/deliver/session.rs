@@ -28,7 +28,7 @@ const PAGE: Page = Page { items: 64, bytes: 256 * 1024 };
 /// Why a session is over before it went live.
 pub(super) enum Over {
     Gone,
-    Bye(Frame, &'static str),
+    Bye(Frame),
 }
 
 /// What all sessions share. A cheap clone.
@@ -80,11 +80,11 @@ impl Detour for Life {
         tokio::task::spawn_local(session.live(Ok(at)));
     }
 
-    fn too_slow(&self) -> (Frame, &'static str) {
+    fn too_slow(&self) -> Frame {
         Goodbye::Slow.frame(&self.0)
     }
 
-    fn restart(&self, window: Duration) -> (Frame, &'static str) {
+    fn restart(&self, window: Duration) -> Frame {
         Goodbye::Restart { window }.frame(&self.0)
     }
 }
@@ -111,8 +111,8 @@ impl Session {
         let Session { shard, listener, .. } = self;
         match caught_up {
             Ok(at) => shard.admit(listener, at),
-            Err(Over::Gone) => shard.end(listener, None, "gone"),
-            Err(Over::Bye(bye, reason)) => shard.end(listener, Some(bye), reason),
+            Err(Over::Gone) => shard.end(listener, None),
+            Err(Over::Bye(bye)) => shard.end(listener, Some(bye)),
         }
     }
 
@@ -252,8 +252,7 @@ impl Session {
         let slow_after = self.shard.slow_after();
         let patience = slow_after.saturating_sub(self.listener.outlet.last_progress().elapsed());
         if patience.is_zero() {
-            let (bye, reason) = self.life.too_slow();
-            return Err(Over::Bye(bye, reason));
+            return Err(Over::Bye(self.life.too_slow()));
         }
         let control = Rc::clone(&self.listener.control);
         let outlet = &mut self.listener.outlet;
@@ -282,8 +281,8 @@ impl Session {
         if control.is_gone() {
             return Err(Over::Gone);
         }
-        if let Some((bye, reason)) = control.take_bye() {
-            return Err(Over::Bye(bye, reason));
+        if let Some(bye) = control.take_bye() {
+            return Err(Over::Bye(bye));
         }
         if let Some(viewer) = control.take_viewer() {
             self.listener.see_as(viewer);

@@ -6,18 +6,22 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use http::Request;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
-use super::{Settings, guarded::Guarded};
+use super::{
+    Settings,
+    caller::{Caller, Held},
+    guarded::Guarded,
+};
 use crate::telemetry::Metrics;
 
 /// Waiting for the kernel's queue; a storm of reconnects is longer than the usual 128.
@@ -76,7 +80,10 @@ pub async fn serve(
     loop {
         let permit = tokio::select! {
             () = stop.cancelled() => return,
-            permit = Arc::clone(&permits).acquire_owned() => permit,
+            permit = Arc::clone(&permits).acquire_owned() => match permit {
+                Ok(permit) => permit,
+                Err(_never_closed) => return,
+            },
         };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -92,24 +99,14 @@ pub async fn serve(
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
-        let (settings, metrics, closing) = (settings.clone(), metrics.clone(), connections.closing.clone());
-        connections.tracker.spawn(async move {
-            let _permit = permit;
-            metrics.connections.inc();
-            converse(socket, service, &settings, &closing).await;
-            metrics.connections.dec();
-        });
+        let held = Held::new(permit, connections.tracker.token(), connections.closing.clone(), &metrics);
+        let (router, settings) = (router.clone(), settings.clone());
+        tokio::spawn(converse(socket, Caller { held }, router, settings));
     }
 }
 
-/// One connection from its first byte to its last.
-async fn converse(
-    socket: TcpStream,
-    service: TowerToHyperService<Router>,
-    settings: &Settings,
-    closing: &CancellationToken,
-) {
+/// One connection from its first byte to its last, or until it goes on as something else than HTTP.
+async fn converse(socket: TcpStream, caller: Caller, router: Router, settings: Settings) {
     // A frame is written whole; nothing is gained by waiting for more.
     let _ = socket.set_nodelay(true);
     let mut http1 = hyper::server::conn::http1::Builder::new();
@@ -119,10 +116,15 @@ async fn converse(
         .max_buf_size(settings.head_bytes)
         .max_headers(100);
     let io = TokioIo::new(Guarded::new(socket, settings.write_deadline));
-    let mut connection = std::pin::pin!(http1.serve_connection(io, service));
+    let held = caller.held.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        router.clone().oneshot(request)
+    });
+    let mut connection = std::pin::pin!(http1.serve_connection(io, service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = closing.cancelled() => {
+        () = held.closing() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

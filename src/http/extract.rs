@@ -9,14 +9,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use super::problem::Problem;
-use crate::{
-    deliver::Asked,
-    identity::Token,
-    notification::{Lang, Position},
-};
+use crate::{deliver::Asked, identity::Token, notification::Lang};
 
-/// The value of `last_event_id` for whoever wants everything that memory has.
-const EARLIEST: &str = "earliest";
 /// What a browser's own reconnect sends; it wins over the URL, which stays as it was at the first connect.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -86,13 +80,14 @@ pub fn ticket(uri: &Uri) -> Option<String> {
 
 /// Where to go on.
 pub fn asked(parts: &Parts) -> Asked {
-    let header = parts.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?").to_owned());
-    let text = header.filter(|text| !text.is_empty()).or_else(|| query(&parts.uri, "last_event_id"));
-    match text.as_deref() {
-        None | Some("") => Asked::Newcomer,
-        Some(EARLIEST) => Asked::Earliest,
-        Some(text) => Position::decode(text).map_or(Asked::Malformed, Asked::At),
-    }
+    let header = parts.headers.get(LAST_EVENT_ID).map(|value| Asked::named(value.to_str().unwrap_or("?")));
+    let named = header.filter(|asked| *asked != Asked::Newcomer).or_else(|| asked_in_url(&parts.uri));
+    named.unwrap_or(Asked::Newcomer)
+}
+
+/// Where the URL says to go on; nothing said is None.
+pub fn asked_in_url(uri: &Uri) -> Option<Asked> {
+    query(uri, "last_event_id").map(|text| Asked::named(&text))
 }
 
 /// The language named in the request.

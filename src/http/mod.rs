@@ -1,10 +1,14 @@
 //! The doors: all routes on one page, and the accept loop before them.
 
 mod accept;
+mod caller;
 mod cut;
 mod demo;
+#[cfg(feature = "protocol-echo")]
+mod echo;
 mod extract;
 mod guarded;
+mod guest;
 mod listen;
 mod management;
 mod origin;
@@ -13,7 +17,10 @@ mod problem;
 mod proof;
 mod publish;
 mod recheck;
+mod socket;
 mod tickets;
+mod upgrade;
+mod websocket;
 mod wrong;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -87,9 +94,13 @@ pub struct Doors {
 pub fn routes(doors: Doors, readiness: Readiness) -> Router {
     let cors = cors(&doors.settings.allowed_origins);
     let demo = doors.demo.clone().map(demo::routes).unwrap_or_default();
-    Router::new()
+    let router = Router::new();
+    #[cfg(feature = "protocol-echo")]
+    let router = router.merge(echo::routes());
+    router
         .merge(pages::routes())
         .route("/notifications", get(listen::sse).post(publish::publish))
+        .route("/ws", get(websocket::open))
         .route("/tickets", post(tickets::issue))
         .merge(management::health(readiness))
         .merge(demo)

@@ -22,6 +22,9 @@ pub enum Problem {
     TicketOfOtherOperator,
     OriginRefused,
     BadLanguage,
+    UpgradeRequired,
+    BadHandshake,
+    UnknownProtocol,
     HostRequired,
     NotFound,
     MethodNotAllowed,
@@ -56,6 +59,17 @@ impl From<Problem> for Refusal {
 }
 
 impl Problem {
+    /// Its code, and what to do about it.
+    pub fn said(self) -> (&'static str, &'static str) {
+        let (_, code, detail) = self.row();
+        (code, detail)
+    }
+
+    /// Whether another token, or a new ticket, is all that is missing.
+    pub fn is_about_who_asks(self) -> bool {
+        self.row().0 == StatusCode::UNAUTHORIZED
+    }
+
     /// With members of its own beside the usual ones.
     pub fn with(self, members: impl IntoIterator<Item = (&'static str, Value)>) -> Refusal {
         Refusal { problem: self, members: members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
@@ -95,7 +109,9 @@ impl Problem {
                 "Pages of this origin may not come in here. The server's setting is ALLIM_ALLOWED_ORIGINS.",
             ),
             Problem::BadLanguage => (StatusCode::BAD_REQUEST, "bad_language", "`lang` is `ko` or `en`."),
-            Problem::HostRequired => (StatusCode::BAD_REQUEST, "host_required", "A request names exactly one host."),
+            Problem::UpgradeRequired | Problem::BadHandshake | Problem::UnknownProtocol | Problem::HostRequired => {
+                self.row_of_the_wire()
+            }
             Problem::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here."),
             Problem::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take this method.")
@@ -119,6 +135,25 @@ impl Problem {
                 "The account service gives no answer. Come back later with the same token.",
             ),
             Problem::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
+        }
+    }
+}
+
+impl Problem {
+    fn row_of_the_wire(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Problem::UpgradeRequired => (
+                StatusCode::UPGRADE_REQUIRED,
+                "upgrade_required",
+                "Here WebSockets begin: a GET over HTTP/1.1 with `Connection: upgrade`, `Upgrade: websocket` and `Sec-WebSocket-Version: 13`.",
+            ),
+            Problem::BadHandshake => {
+                (StatusCode::BAD_REQUEST, "bad_handshake", "`Sec-WebSocket-Key` is one header of 16 bytes in base64.")
+            }
+            Problem::UnknownProtocol => {
+                (StatusCode::BAD_REQUEST, "unknown_protocol", "The sub-protocol spoken here is `allim.v1`.")
+            }
+            _ => (StatusCode::BAD_REQUEST, "host_required", "A request names exactly one host."),
         }
     }
 }
@@ -207,6 +242,11 @@ impl IntoResponse for Refusal {
         match status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::UPGRADE_REQUIRED => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
             // Whoever repeats with an id may do so soon.
             StatusCode::SERVICE_UNAVAILABLE if self.problem == Problem::KafkaUnavailable => {

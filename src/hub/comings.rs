@@ -9,7 +9,7 @@ use std::{
 use super::{
     command::Command,
     crowd::Left,
-    frame::Frame,
+    frame::{ByeReason, Frame},
     index::Key,
     listener::{Listener, ListenerId},
     shard::Shard,
@@ -44,7 +44,8 @@ impl Shard {
     }
 
     /// The end of a listener that is not live any more, with a last word if there is one.
-    pub fn end(&self, mut listener: Listener, bye: Option<Frame>, reason: &'static str) {
+    pub fn end(&self, mut listener: Listener, bye: Option<Frame>) {
+        let reason = bye.as_ref().and_then(Frame::bye).map_or("gone", ByeReason::name);
         if let Some(bye) = bye {
             self.plan.metrics.frames.with(bye.kind.name()).inc();
             let wire = listener.coat.dress(&bye);
@@ -60,10 +61,10 @@ impl Shard {
     }
 
     /// The end of a listener that is live.
-    pub(super) fn end_live(&self, key: Key, bye: Option<Frame>, reason: &'static str) {
+    pub(super) fn end_live(&self, key: Key, bye: Option<Frame>) {
         let removed = self.state.borrow_mut().crowd.remove(key);
         if let Some((listener, _)) = removed {
-            self.end(listener, bye, reason);
+            self.end(listener, bye);
         }
     }
 
@@ -83,21 +84,20 @@ impl Shard {
 
     fn say_restart(self: &Rc<Shard>, id: ListenerId) {
         let window = self.state.borrow().drain.map_or(Duration::ZERO, |drain| drain.window);
-        let (bye, reason) = self.plan.detour.restart(window);
-        self.say_goodbye(id, bye, reason);
+        self.say_goodbye(id, self.plan.detour.restart(window));
     }
 
     pub(super) fn obey(self: &Rc<Shard>, command: Command) {
         match command {
             Command::Run(work) => work(self),
             Command::Rights(id, viewer) => self.rights(id, &viewer),
-            Command::End(id, bye, reason) => self.say_goodbye(id, bye, reason),
+            Command::End(id, bye) => self.say_goodbye(id, bye),
             Command::Gone(id) => {
                 let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
                 control.gone.set(true);
                 control.wake();
                 if let Some(key) = control.live_at.get() {
-                    self.end_live(key, None, "gone");
+                    self.end_live(key, None);
                 }
             }
             Command::Drain(window) => {
@@ -123,12 +123,12 @@ impl Shard {
         self.part_with(left);
     }
 
-    fn say_goodbye(self: &Rc<Shard>, id: ListenerId, bye: Frame, reason: &'static str) {
+    fn say_goodbye(self: &Rc<Shard>, id: ListenerId, bye: Frame) {
         let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
         match control.live_at.get() {
-            Some(key) => self.end_live(key, Some(bye), reason),
+            Some(key) => self.end_live(key, Some(bye)),
             None => {
-                *control.bye.borrow_mut() = Some((bye, reason));
+                *control.bye.borrow_mut() = Some(bye);
                 control.wake();
             }
         }
@@ -136,7 +136,7 @@ impl Shard {
 
     pub(super) fn part_with(self: &Rc<Shard>, left: Left) {
         for listener in left.gone {
-            self.end(listener, None, "gone");
+            self.end(listener, None);
         }
         for (listener, at) in left.too_slow {
             self.plan.metrics.detours.inc();

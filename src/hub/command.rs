@@ -24,7 +24,7 @@ pub enum Command {
     /// The rights of a viewer have changed.
     Rights(ListenerId, Arc<Viewer>),
     /// Say this and end.
-    End(ListenerId, Frame, &'static str),
+    End(ListenerId, Frame),
     /// The client is gone.
     Gone(ListenerId),
     /// Everybody leaves, spread over this time.
@@ -35,10 +35,10 @@ pub enum Command {
 pub trait Detour: Send + Sync {
     /// Brings a listener that cannot follow from `at` back to where the shard is, at the listener's own pace.
     fn take(&self, shard: &Rc<Shard>, listener: Listener, at: Vector);
-    /// The goodbye for somebody who reads nothing, and its name in metrics.
-    fn too_slow(&self) -> (Frame, &'static str);
+    /// The goodbye for somebody who reads nothing.
+    fn too_slow(&self) -> Frame;
     /// The goodbye of a node that stops; whoever hears it comes back within `window`.
-    fn restart(&self, window: Duration) -> (Frame, &'static str);
+    fn restart(&self, window: Duration) -> Frame;
 }
 
 /// The shard takes no more commands for now, or is gone.

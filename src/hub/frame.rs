@@ -13,7 +13,7 @@ pub enum Kind {
     Gap,
     Status,
     Beat,
-    Bye,
+    Bye(ByeReason),
 }
 
 impl Kind {
@@ -27,7 +27,7 @@ impl Kind {
             Kind::Gap => "gap",
             Kind::Status => "status",
             Kind::Beat => "beat",
-            Kind::Bye => "bye",
+            Kind::Bye(_) => "bye",
         }
     }
 }
@@ -57,6 +57,41 @@ impl GapReason {
             GapReason::Truncated => "truncated",
             GapReason::Unknown => "unknown",
             GapReason::Scope => "scope",
+        }
+    }
+}
+
+/// Why a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ByeReason {
+    /// The node stops.
+    Restart,
+    /// Too much to do.
+    Overload,
+    /// The account service is ill, and the token unknown.
+    Accounts,
+    /// It read nothing for too long.
+    Slow,
+    /// The token ended.
+    Expired,
+    /// The account service does not know the token any more.
+    Revoked,
+    /// One stream too many of one operator.
+    Replaced,
+}
+
+impl ByeReason {
+    /// The word on the wire and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ByeReason::Restart => "restart",
+            ByeReason::Overload => "overload",
+            ByeReason::Accounts => "accounts",
+            ByeReason::Slow => "slow",
+            ByeReason::Expired => "expired",
+            ByeReason::Revoked => "revoked",
+            ByeReason::Replaced => "replaced",
         }
     }
 }
@@ -113,10 +148,16 @@ pub trait Coat: Send + Sync {
 }
 
 impl Frame {
-    /// Whether it is the goodbye to somebody who shall not come back: whose rights have ended.
+    /// Why it is the last one; None for all others.
+    #[must_use]
+    pub fn bye(&self) -> Option<ByeReason> {
+        if let Kind::Bye(reason) = self.kind { Some(reason) } else { None }
+    }
+
+    /// Whether it is the goodbye to somebody whose rights have ended.
     #[must_use]
     pub fn ends_rights(&self) -> bool {
-        self.kind == Kind::Bye && self.retry.is_none()
+        matches!(self.bye(), Some(ByeReason::Expired | ByeReason::Revoked))
     }
 
     /// Something was missed; the stream goes on at `position`.

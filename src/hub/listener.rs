@@ -61,7 +61,7 @@ pub trait Outlet: Send {
 pub struct Control {
     /// Rights that changed while it was catching up.
     pub(super) new_viewer: RefCell<Option<Arc<Viewer>>>,
-    pub(super) bye: RefCell<Option<(Frame, &'static str)>>,
+    pub(super) bye: RefCell<Option<Frame>>,
     /// Its place in the shard's slab while it is live.
     pub(super) live_at: Cell<Option<usize>>,
     pub(super) gone: Cell<bool>,
@@ -84,7 +84,7 @@ impl Control {
         self.gone.get()
     }
 
-    pub fn take_bye(&self) -> Option<(Frame, &'static str)> {
+    pub fn take_bye(&self) -> Option<Frame> {
         self.bye.borrow_mut().take()
     }
 

@@ -242,8 +242,7 @@ impl Shard {
         };
         self.part_with(left);
         for key in stuck {
-            let (bye, reason) = self.plan.detour.too_slow();
-            self.end_live(key, Some(bye), reason);
+            self.end_live(key, Some(self.plan.detour.too_slow()));
         }
     }
 }

@@ -77,6 +77,7 @@ pub struct Metrics {
     pub streams: Gauge,
     pub streams_opened: Counter,
     pub streams_ended: Counters,
+    pub websockets_closed: Counters,
     pub frames: Counters,
     pub frame_bytes: Counter,
     pub frames_encoded: Counter,
@@ -149,6 +150,12 @@ impl Metrics {
             streams: r.gauge("streams", "Open streams."),
             streams_opened: r.counter("streams_opened", "Streams opened since the start."),
             streams_ended: r.counters("streams_ended", "reason", "Streams ended, by the reason of their goodbye.", &[]),
+            websockets_closed: r.counters(
+                "websockets_closed",
+                "code",
+                "WebSockets closed from our side in the middle or before they began, by code: 4401 is a bad token, 1002 to 1009 a peer that breaks the protocol.",
+                &["1002", "1007", "1008", "1009", "1012", "1013", "4401"],
+            ),
             frames: r.counters(
                 "frames",
                 "kind",

@@ -154,7 +154,7 @@ async fn a_listed_page_logs_in_by_cookie_or_by_ticket_after_its_preflight() {
         assert_eq!(stream.status, 200, "{}", stream.head);
         assert_eq!(stream.header("access-control-allow-origin"), Some(page));
         assert_eq!(stream.header("access-control-allow-credentials"), Some("true"));
-        let mut listener = Listener { stream, story };
+        let mut listener = Listener { line: stream.into(), story };
         listener.story.live = None;
         listener.live().await;
         publisher.tell("mall:1001", "k", round).await;

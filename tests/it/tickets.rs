@@ -83,8 +83,9 @@ async fn a_ticket_opens_one_stream_on_each_node_that_has_the_key() {
     let who = token(7, &[1001], None, false);
     let text = ticket(&one, &who).await;
 
-    let mut listener = Listener { stream: redeem(other.address, &text, &[ORIGIN]).await, story: Story::default() };
-    assert_eq!(listener.stream.header("access-control-allow-origin"), Some(PAGE));
+    let stream = redeem(other.address, &text, &[ORIGIN]).await;
+    assert_eq!(stream.header("access-control-allow-origin"), Some(PAGE));
+    let mut listener = Listener { line: stream.into(), story: Story::default() };
     listener.live().await;
     let publisher = Publisher::new(kafka.address);
     publisher.tell("mall:1001", "k", "by ticket").await;
@@ -98,7 +99,7 @@ async fn a_ticket_opens_one_stream_on_each_node_that_has_the_key() {
 
     // The token came along: with it the rights are asked again, on the node that never saw it before.
     accounts.change(&who, None);
-    assert_eq!(bye(listener.stream).await.json()["reason"], "revoked");
+    assert_eq!(bye(listener.line).await.json()["reason"], "revoked");
     for (server, outcome, count) in [
         (&one, "issued", 1.0),
         (&one, "redeemed", 1.0),
@@ -236,7 +237,7 @@ async fn fault_78_who_stays_longer_than_a_token_goes_on_with_the_next_one() {
     let publisher = Publisher::new(kafka.address);
     let (first, second) = ("n7654321-m1001", "n7654321-m1001-s");
     let stream = redeem(server.address, &ticket(&server, first).await, &[ORIGIN]).await;
-    let mut listener = Listener { stream, story: Story::default() };
+    let mut listener = Listener { line: stream.into(), story: Story::default() };
     listener.live().await;
     publisher.tell("mall:1001", "k", "with the first token").await;
     listener.hears("with the first token").await;
@@ -253,7 +254,7 @@ async fn fault_78_who_stays_longer_than_a_token_goes_on_with_the_next_one() {
 
     publisher.tell("mall:1001", "k", "between the two").await;
     let path = format!("{}&last_event_id={}", ticket(&server, second).await, listener.story.position.as_ref().unwrap());
-    let mut listener = Listener { stream: redeem(server.address, &path, &[ORIGIN]).await, story: listener.cut() };
+    let mut listener = Listener { line: redeem(server.address, &path, &[ORIGIN]).await.into(), story: listener.cut() };
     publisher.tell("mall:1001", "k", "with the second token").await;
     listener.hears("with the second token").await;
     listener.story.check(&publisher.sent(), |_| true);

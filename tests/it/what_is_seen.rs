@@ -29,7 +29,7 @@ const OF_THE_MALL: [&str; 6] = ["128000", "128,000", "330912", "이영희", "010
 
 /// Everything that came down the stream so far, as it came.
 fn bytes(listener: &Listener) -> String {
-    String::from_utf8(listener.stream.body.clone()).unwrap()
+    String::from_utf8(listener.line.said().to_vec()).unwrap()
 }
 
 /// All of the demo's cast, live.
@@ -285,7 +285,7 @@ async fn texts_come_in_the_language_that_is_asked_for() {
         let headers = [("Authorization", "Bearer demo-70001"), ("Accept", "text/event-stream")];
         let stream = Stream::get(server.address, &format!("/notifications{query}"), &headers).await.unwrap();
         assert_eq!(stream.status, 200);
-        let mut listener = Listener { stream, story: Story::default() };
+        let mut listener = Listener { line: stream.into(), story: Story::default() };
         listener.live().await;
         listeners.push((query, listener));
     }

@@ -57,7 +57,7 @@ fn everyone(audience: &str) -> bool {
 }
 
 fn shows_nothing_bad(listener: &Listener) {
-    let bytes = String::from_utf8_lossy(&listener.stream.body);
+    let bytes = String::from_utf8_lossy(listener.line.said());
     assert!(!bytes.contains(MARK), "something bad was shown: {bytes}");
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     Listener, PATIENCE, Story,
     sse::{Event, Stream},
+    transport::Line,
 };
 
 /// The answer is a refusal in the form that all refusals have; returns its code.
@@ -34,9 +35,10 @@ pub async fn hello(mut stream: Stream) -> Stream {
 }
 
 /// Reads to the goodbye, behind which nothing may come.
-pub async fn bye(stream: Stream) -> Event {
-    let mut listener = Listener { stream, story: Story::default() };
+pub async fn bye(line: impl Into<Line>) -> Event {
+    let mut listener = Listener { line: line.into(), story: Story::default() };
     let bye = listener.event("bye").await;
     assert!(listener.next().await.is_none(), "something behind the goodbye");
+    listener.line.ends_as_told(&bye);
     bye
 }

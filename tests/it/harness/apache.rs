@@ -19,7 +19,7 @@ pub fn say(line: &str) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how the tests run is said by whoever runs them")]
-fn word(name: &str) -> Option<String> {
+pub fn word(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -60,9 +60,14 @@ pub fn there_is(test: &str) -> bool {
 
 /// A line in the report of a run over Apache Kafka, from which `tests/all` counts.
 pub fn report(what: &str, rest: &str) {
+    report_in("kafka/report", what, rest);
+}
+
+/// A line in a report below `target/`, with the test's name: that of its thread.
+pub fn report_in(file: &str, what: &str, rest: &str) {
     let thread = std::thread::current();
     let line = format!("{what} {}{rest}\n", thread.name().unwrap_or("?"));
-    let file = package().join("target/kafka/report");
+    let file = package().join("target").join(file);
     // In one write: tests run side by side.
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
     opened.and_then(|mut file| file.write_all(line.as_bytes())).unwrap_or_else(|e| panic!("{}: {e}", file.display()));

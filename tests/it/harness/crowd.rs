@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{Publisher, Story, Wanderer, accounts::token};
+use super::{Publisher, Story, Wanderer, accounts::token, transport::noted};
 
 const MALLS: [u64; 8] = [1001, 1002, 1003, 10, 100, 1, 7, 77];
 
@@ -32,6 +32,7 @@ pub struct Crowd {
 
 /// Lets `count` listeners of all malls wander over the servers.
 pub fn crowd(count: u64, cut_within: u64, servers: &[SocketAddr], publisher: &Arc<Publisher>) -> Crowd {
+    noted();
     let (done, watching) = watch::channel(false);
     let mut wanderers = JoinSet::new();
     for i in 0..count {

@@ -7,12 +7,13 @@ use tokio::sync::watch;
 use super::{
     PATIENCE,
     checker::Story,
-    sse::{Event, Stream},
+    sse::Event,
+    transport::{Line, chosen, noted},
 };
 
 /// One open stream.
 pub struct Listener {
-    pub stream: Stream,
+    pub line: Line,
     pub story: Story,
 }
 
@@ -25,22 +26,14 @@ impl Listener {
     /// Goes on with a story, as a browser does.
     pub async fn resume(address: SocketAddr, token: &str, mut story: Story) -> io::Result<Listener> {
         story.live = None;
-        let bearer = format!("Bearer {token}");
-        let mut headers = vec![("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
-        if let Some(position) = &story.position {
-            headers.push(("Last-Event-ID", position));
-        }
-        let stream = Stream::get(address, "/notifications", &headers).await?;
-        if stream.status != 200 {
-            return Err(io::Error::other(format!("status {}", stream.status)));
-        }
-        Ok(Listener { stream, story })
+        noted();
+        let line = Line::open(chosen(), address, token, story.position.as_deref()).await?;
+        Ok(Listener { line, story })
     }
 
     /// The next event, noted in the story.
     pub async fn next(&mut self) -> Option<Event> {
-        let event =
-            tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("an event in time").ok().flatten()?;
+        let event = tokio::time::timeout(PATIENCE, self.line.next()).await.expect("an event in time").ok().flatten()?;
         self.story.note(&event);
         Some(event)
     }
@@ -122,7 +115,7 @@ impl Wanderer {
                 if *done.borrow() && enough(&listener.story) {
                     return listener.cut();
                 }
-                match tokio::time::timeout(Duration::from_millis(200), listener.stream.next()).await {
+                match tokio::time::timeout(Duration::from_millis(200), listener.line.next()).await {
                     Ok(Ok(Some(event))) => listener.story.note(&event),
                     Ok(_) => break,
                     Err(_) => {}

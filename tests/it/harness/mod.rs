@@ -16,6 +16,8 @@ pub mod secrets;
 pub mod server;
 pub mod sse;
 pub mod topics;
+pub mod transport;
+pub mod websocket;
 pub mod wire;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! A world of processes: two servers, a broker, the account service, and people with sockets. Rights change by signals.
 
 use std::{
+    io,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -20,7 +21,9 @@ use crate::harness::{
     Accounts, Kafka, Publisher, Server,
     accounts::{answer, token},
     sse::Stream,
-    topics, until,
+    topics,
+    transport::{Line, Transport},
+    until,
 };
 
 /// Bytes of a text: some of them fill what the system keeps for somebody who does not read.
@@ -30,10 +33,11 @@ struct Open {
     node: usize,
     /// Which of the processes that were this node.
     process: u64,
-    stream: Stream,
+    line: Line,
 }
 
 struct Person {
+    over: Transport,
     reference: Reference,
     open: Option<Open>,
     admin: u64,
@@ -76,6 +80,8 @@ impl Person {
     fn new(number: u64, malls: Malls, log: &Arc<Mutex<Log>>) -> Person {
         let admin = (number + 1) * 1_000;
         Person {
+            // One shard has both.
+            over: if number.is_multiple_of(2) { Transport::Sse } else { Transport::WebSocket },
             reference: Reference::new(log, malls),
             open: None,
             admin,
@@ -88,18 +94,22 @@ impl Person {
         }
     }
 
-    async fn get(&self, server: &Server) -> Option<Stream> {
-        let bearer = format!("Bearer {}", self.token);
+    async fn get(&self, server: &Server) -> io::Result<Line> {
         let place = self.reference.cursor().map(ToString::to_string);
-        let mut headers = vec![("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
-        headers.extend(place.as_ref().map(|place| ("Last-Event-ID", place.as_str())));
-        Stream::get(server.address, "/notifications", &headers).await.ok()
+        Line::open(self.over, server.address, &self.token, place.as_deref()).await
+    }
+
+    /// Of a GET with its token.
+    async fn status(&self, server: &Server) -> Option<u16> {
+        let bearer = format!("Bearer {}", self.token);
+        let stream = Stream::get(server.address, "/notifications", &[("Authorization", &bearer)]).await;
+        stream.ok().map(|stream| stream.status)
     }
 
     /// Reads one event, if there is one within `patience`; whether anything came.
     async fn read(&mut self, nodes: &[Node; 2], patience: Duration) -> Result<bool, String> {
-        let Some(Open { node, process, stream }) = &mut self.open else { return Ok(false) };
-        let Ok(event) = tokio::time::timeout(patience, stream.next()).await else { return Ok(false) };
+        let Some(Open { node, process, line }) = &mut self.open else { return Ok(false) };
+        let Ok(event) = tokio::time::timeout(patience, line.next()).await else { return Ok(false) };
         if let Ok(Some(event)) = event {
             self.reference.note(&event, &Vector::default())?;
             self.known[*node] = self.reference.known();
@@ -206,7 +216,7 @@ impl World<'_> {
         person.open = None;
         if person.reference.malls() == 0 {
             if person.revoked_at.take() == Some(node) {
-                let status = person.get(server).await.map(|stream| stream.status);
+                let status = person.status(server).await;
                 if status != Some(401) {
                     return Err(format!("a revoked token is answered {status:?} by the node that ended its stream"));
                 }
@@ -217,12 +227,13 @@ impl World<'_> {
             // No node has older rights of a token that is new to everybody.
             person.known = [person.reference.may_see(person.next); 2];
         }
-        let Some(stream) = person.get(server).await else { return Ok(()) };
-        if stream.status != 200 {
-            return Err(format!("{} to a good token", stream.status));
-        }
+        let line = match person.get(server).await {
+            Ok(line) => line,
+            Err(error) if error.kind() == io::ErrorKind::Other => return Err(format!("{error} to a good token")),
+            Err(_) => return Ok(()),
+        };
         person.reference.connects(person.admin, person.known[node]);
-        person.open = Some(Open { node, process, stream });
+        person.open = Some(Open { node, process, line });
         self.looked.times("hop", person.last_node.replace(node).is_some_and(|last| last != node).into());
         Ok(())
     }

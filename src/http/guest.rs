@@ -1,0 +1,112 @@
+//! Who may listen, whatever the transport: a page that may come in, a token or a ticket, and a place in the crowd.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use tokio_util::sync::CancellationToken;
+
+use super::{Doors, cut::CutOff, extract, origin::Page, problem::Problem, proof::Proof, recheck::Watched};
+use crate::{
+    deliver::{Arrival, Asked, Goodbye, Overloaded, Progress, QueueBody, queue},
+    hub::{Coat, Command, ShardHandle},
+    identity::Moment,
+    notification::{Lang, Viewer},
+};
+
+/// Somebody who may come in.
+pub struct Guest {
+    viewer: Arc<Viewer>,
+    lang: Option<Lang>,
+    proof: Proof,
+    /// When his rights were asked for.
+    since: Moment,
+    /// In the demo: cancelled when his line is cut.
+    pub line: Option<CancellationToken>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// What is wrong is his to mend.
+    Away(Problem),
+    /// He shall come back.
+    Later(Goodbye),
+    /// In the demo: his line is cut for now.
+    Cut,
+}
+
+impl From<Problem> for Turned {
+    fn from(problem: Problem) -> Turned {
+        match problem {
+            Problem::AccountsUnavailable => Turned::Later(Goodbye::Accounts),
+            Problem::Overload => Turned::Later(Goodbye::Overload),
+            problem => Turned::Away(problem),
+        }
+    }
+}
+
+impl From<Overloaded> for Turned {
+    fn from(_: Overloaded) -> Turned {
+        Turned::Later(Goodbye::Overload)
+    }
+}
+
+impl Guest {
+    pub async fn of(parts: &Parts, doors: &Doors) -> Result<Guest, Turned> {
+        let page = Page::of(&parts.headers, &doors.settings.allowed_origins)?;
+        let lang = extract::lang(&parts.uri)?;
+        let proof = Proof::of(parts, &page, doors)?;
+        if doors.streams.is_draining() {
+            return Err(Turned::Later(Goodbye::Restart { window: doors.streams.settings().drain_window }));
+        }
+        let since = doors.identity.now();
+        let viewer = proof.viewer(doors).await?;
+        let line = doors.demo.as_ref().map(|demo| demo.cuts.line(viewer.admin)).transpose();
+        let line = line.map_err(|CutOff| Turned::Cut)?;
+        Ok(Guest { viewer, lang, proof, since, line })
+    }
+
+    /// Uses up his ticket and takes a place; what he is told comes out of the queue.
+    pub fn enter(self, coat: &'static dyn Coat, doors: &Doors) -> Result<(Coming, QueueBody), Turned> {
+        self.proof.spend(&self.viewer, doors)?;
+        let (id, shard) = doors.streams.place();
+        let tell_gone = shard.clone();
+        let gone = move || {
+            // A full inbox loses this word; the next beat finds out.
+            let _ = tell_gone.tell(Command::Gone(id));
+        };
+        let settings = doors.streams.settings();
+        let (outlet, body, progress) = queue(settings.queue_frames, settings.queue_bytes, gone);
+        let Guest { viewer, lang, proof, since, .. } = self;
+        let watched = Watched { id, shard: shard.clone(), token: proof.token, viewer: Arc::clone(&viewer) };
+        let arrival = Arrival {
+            id,
+            viewer,
+            lang,
+            coat,
+            outlet: Box::new(outlet),
+            asked: Asked::Newcomer,
+            guard: Box::new(doors.recheck.watch(watched)),
+        };
+        Ok((Coming { arrival, shard, progress, since }, body))
+    }
+}
+
+/// Somebody who is in, and has yet to say where he goes on.
+pub struct Coming {
+    arrival: Arrival,
+    shard: ShardHandle,
+    progress: Progress,
+    since: Moment,
+}
+
+impl Coming {
+    pub fn begin(self, asked: Asked, doors: &Doors) -> Result<(), Overloaded> {
+        let Coming { mut arrival, shard, progress, since } = self;
+        let id = arrival.id;
+        arrival.asked = asked;
+        doors.streams.open(arrival, &shard, progress)?;
+        doors.recheck.opened(id, since);
+        Ok(())
+    }
+}
