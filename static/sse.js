@@ -6,8 +6,7 @@ import { written } from "/operator-pane.js";
 const CODE = `let last = "";
 const again = () => setTimeout(() => listen().catch(again), 1000);
 async function listen() {
-  const { ticket } = await (await fetch("/tickets", { method: "POST",
-    headers: { Authorization: "Bearer " + token } })).json();
+  const { ticket } = await (await fetch("/tickets", { method: "POST", headers: { Authorization: "Bearer " + token } })).json();
   const events = new EventSource(
     "/notifications?ticket=" + ticket + "&last_event_id=" + last);
   events.onmessage = ({ data, lastEventId }) => {

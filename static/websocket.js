@@ -5,8 +5,7 @@ import { onePane } from "/one-pane.js";
 const CODE = `let last;
 const again = () => setTimeout(() => listen().catch(again), 1000);
 async function listen() {
-  const { ticket } = await (await fetch("/tickets", { method: "POST",
-    headers: { Authorization: "Bearer " + token } })).json();
+  const { ticket } = await (await fetch("/tickets", { method: "POST", headers: { Authorization: "Bearer " + token } })).json();
   const socket = new WebSocket("/ws?ticket=" + ticket, "allim.v1");
   socket.onopen = () => socket.send(JSON.stringify({ type: "resume", position: last }));
   socket.onmessage = ({ data }) => {
