@@ -70,7 +70,7 @@ async fn fault_02_a_minute_without_brokers_is_made_good_at_once() {
     listener.hears("before").await;
     kafka.go_away().await;
     assert_eq!(listener.event("status").await.json()["live"], false);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    listener.stays_for(Duration::from_secs(60)).await;
     kafka.come_back().await;
     let back = Instant::now();
     let publisher = Publisher::new(kafka.address);

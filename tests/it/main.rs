@@ -8,6 +8,7 @@ mod broker;
 mod broker_trouble;
 mod browser;
 mod catching_up;
+mod crowded;
 mod demo_mall;
 mod doors;
 mod first_run;

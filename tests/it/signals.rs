@@ -233,7 +233,7 @@ async fn a_look_up_in_flight_during_a_revocation_is_thrown_away() {
         let (address, operator) = (server.address, operator.clone());
         async move { Stream::get(address, "/notifications", &[("Authorization", &format!("Bearer {operator}"))]).await }
     });
-    until("it is asked", async || accounts.calls() > calls).await;
+    until("it is asked and decided", async || accounts.decided() > calls).await;
     accounts.change(&operator, None);
     publisher.signal(&json!({"type": "token.revoked", "adminNo": 1})).await;
     let heard = "allim_signals_total{type=\"token.revoked\"}";

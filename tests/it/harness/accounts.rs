@@ -19,6 +19,7 @@ use super::secrets;
 #[derive(Default)]
 struct Inner {
     calls: AtomicU64,
+    decided: AtomicU64,
     ill: AtomicBool,
     slow: Mutex<Duration>,
     held: watch::Sender<bool>,
@@ -103,6 +104,11 @@ impl Accounts {
         *self.inner.slow.lock().unwrap() = delay;
     }
 
+    /// Answers that are decided, told or not.
+    pub fn decided(&self) -> u64 {
+        self.inner.decided.load(Ordering::SeqCst)
+    }
+
     /// From now on answers are decided and not told; false tells them all.
     pub fn hold_answers(&self, hold: bool) {
         self.inner.held.send_replace(hold);
@@ -125,6 +131,7 @@ async fn who(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Json
     let token = header.strip_prefix("Bearer ").unwrap_or(header);
     let changed = inner.changed.lock().unwrap().get(token).cloned();
     let answer = changed.unwrap_or_else(|| believe(token)).map(Json).ok_or(StatusCode::UNAUTHORIZED);
+    inner.decided.fetch_add(1, Ordering::SeqCst);
     let _ = inner.held.subscribe().wait_for(|held| !held).await;
     answer
 }

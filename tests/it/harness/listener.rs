@@ -50,6 +50,14 @@ impl Listener {
         }
     }
 
+    /// Reads whatever comes for so long; the stream stays.
+    pub async fn stays_for(&mut self, time: Duration) {
+        let end = tokio::time::Instant::now() + time;
+        while let Ok(event) = tokio::time::timeout_at(end, self.line.next()).await {
+            self.story.note(&event.expect("it stays").expect("it stays"));
+        }
+    }
+
     /// Reads until it is live, which it may be already.
     pub async fn live(&mut self) -> &mut Listener {
         while self.story.live != Some(true) {

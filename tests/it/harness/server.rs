@@ -185,6 +185,19 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
     }
+
+    /// Bytes that the kernel holds for its peers, or from them, on this side of its connections.
+    pub fn unsent(&self) -> u64 {
+        let ours = format!(":{:04X}", self.address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+        let held = table.lines().skip(1).filter_map(|line| {
+            let mut columns = line.split_whitespace().skip(1);
+            let queues = columns.next().filter(|local| local.ends_with(&ours)).and_then(|_| columns.nth(2))?;
+            let (sends, receives) = queues.split_once(':')?;
+            Some(u64::from_str_radix(sends, 16).ok()? + u64::from_str_radix(receives, 16).ok()?)
+        });
+        held.sum()
+    }
 }
 
 /// What comes out of it, and who reads that until its end.

@@ -48,8 +48,7 @@ impl Line {
         let mut headers = vec![("Authorization", bearer.as_str())];
         if over == Transport::WebSocket {
             let mut socket = Socket::open(address, "/ws", &headers).await?;
-            let place = position.map_or_else(String::new, |position| format!(r#","position":"{position}""#));
-            socket.say(&format!(r#"{{"type":"resume"{place}}}"#)).await?;
+            socket.resume(position).await?;
             return Ok(Line::WebSocket(socket));
         }
         headers.push(("Accept", "text/event-stream"));
