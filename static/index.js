@@ -42,8 +42,8 @@ function open(place, first) {
     line?.close();
     current = operator;
     pane.reset(operator.adminNo);
-    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), name: operator.adminNo ? String(operator.adminNo) : undefined,
-      position: "earliest" });
+    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), position: "earliest",
+      name: operator.adminNo?.toString() });
     line.on("state", (state) => {
       const live = ["live", "caught-up"].includes(state.state);
       // A server that was started again has forgotten the shop, and nobody listened while this page was hidden.

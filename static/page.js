@@ -49,7 +49,7 @@ export function head(...extra) {
     // The address keeps it.
     history.replaceState(null, "", `?lang=${language()}`);
   } });
-  document.getElementById("top").append(h("span", { className: "grow" }), ...extra, noise, other);
+  document.getElementById("top").append(...extra, noise, other);
   speak(location.search.includes("lang=en") ? "en" : "ko");
   spoken(() => { other.lang = another(); });
 }

@@ -149,10 +149,10 @@ export function publishPanel({ people, exports, says }) {
     return answer?.errors?.map((error) => `${error.pointer} ${error.detail}`).join(" · ") ?? answer?.detail ?? "";
   }
 
-  async function submit(submitted) {
+  function submit(submitted) {
     submitted.preventDefault();
     const made = event();
-    if (made) await publish(made);
+    if (made) publish(made);
   }
 
   /** Sends it, and says where it went and how long that took. */
@@ -165,7 +165,6 @@ export function publishPanel({ people, exports, says }) {
     last = answer?.status === 202 ? { ...body, began, took } : null;
     if (last) drawSent();
     else done.textContent = `${t().failed}: ${problem(body)}`;
-    return body;
   }
 
   /** Where it lies in Kafka, how long that took, and how long until a pane had it. */

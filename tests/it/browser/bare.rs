@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Stage, somebody};
+use super::{Stage, looks::is_fine, somebody};
 use crate::harness::{
     Listener, Server,
     accounts::token,
@@ -19,16 +19,18 @@ const STATE: &str = "document.querySelector('.state').dataset.state";
 const SAYS: &str = "document.querySelector('.state span').textContent";
 const WIRE: &str = "document.querySelector('.pane details pre').textContent";
 
-/// An operator of mall 1001 looks at one of the pages of a demo whose shop stands still.
+/// A demo whose shop stays closed, because pages believe that it is open: there is what is published here and nothing else.
+async fn demo() -> Option<(Profile, Server)> {
+    let profile = Profile::new().await?;
+    profile.answer_with("**/demo/traffic", "application/json", r#"{"pace":"calm"}"#).await;
+    Some((profile, Server::demo(&[]).await))
+}
+
+/// An operator of mall 1001 looks at one of the pages.
 async fn look(profile: &Profile, server: &Server, path: &str) -> Tab {
     let tab = profile.open(&format!("http://{}{path}", server.address)).await;
     tab.until(&format!("{STATE} === 'live'")).await;
-    tab.run(
-        "await fetch('/demo/traffic', { method: 'POST', body: JSON.stringify({ pace: 'off' }),
-        headers: { 'Content-Type': 'application/json' } }); document.querySelector('.pane details').open = true;",
-        Value::Null,
-    )
-    .await;
+    tab.run("document.querySelector('.pane details').open = true", Value::Null).await;
     tab
 }
 
@@ -54,8 +56,7 @@ async fn has_everything(tab: &Tab, server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_show_the_same_list_made_of_the_same_bytes() {
-    let Some(profile) = Profile::new().await else { return };
-    let server = Server::demo(&[]).await;
+    let Some((profile, server)) = demo().await else { return };
     let (sse, websocket) = (look(&profile, &server, BOTH[0]).await, look(&profile, &server, BOTH[1]).await);
     profile.frames().await;
     publish(&server, "똑같이", 7).await;
@@ -95,9 +96,26 @@ async fn both_show_the_same_list_made_of_the_same_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_a_websocket_it_looks_as_well_as_any_page() {
+    for lang in ["ko", "en"] {
+        let Some((profile, server)) = demo().await else { return };
+        let tab = look(&profile, &server, &format!("/websocket.html?lang={lang}")).await;
+        publish(&server, "한 줄", 3).await;
+        tab.until(&format!("{TITLES}.length === 3")).await;
+        tab.run("document.querySelector('.pane details').open = false", Value::Null).await;
+        is_fine(&tab, &format!("websocket-{lang}")).await;
+        for details in ["details:nth-of-type(1)", "details:nth-of-type(2)"] {
+            tab.click(&format!("#left {details} > summary")).await;
+        }
+        tab.until(&format!("{WIRE}.includes('\"type\":\"notification\"')")).await;
+        is_fine(&tab, &format!("websocket-opened-{lang}")).await;
+        profile.done().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cut_for_five_seconds_both_come_back_with_all_of_it() {
-    let Some(profile) = Profile::new().await else { return };
-    let server = Server::demo(&[]).await;
+    let Some((profile, server)) = demo().await else { return };
     let (sse, websocket) = (look(&profile, &server, BOTH[0]).await, look(&profile, &server, BOTH[1]).await);
     // One operator has one line to be cut, over whatever his pages listen.
     websocket.click("footer button").await;
@@ -117,8 +135,7 @@ async fn cut_for_five_seconds_both_come_back_with_all_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_is_waited_for_and_nothing_is_missing() {
-    let Some(profile) = Profile::new().await else { return };
-    let mut server = Server::demo(&[]).await;
+    let Some((profile, mut server)) = demo().await else { return };
     let (sse, websocket) = (look(&profile, &server, BOTH[0]).await, look(&profile, &server, BOTH[1]).await);
     publish(&server, "before", 2).await;
     server.signal("KILL");

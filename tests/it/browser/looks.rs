@@ -18,7 +18,7 @@ const DESK: (u32, u32) = (1440, 900);
 const WIDTHS: [u32; 3] = [320, 390, 1440];
 
 /// Nobody is kept out, nothing sticks out, and there is a picture of it.
-async fn is_fine(tab: &Tab, name: &str) {
+pub async fn is_fine(tab: &Tab, name: &str) {
     let serious = |found: &Value| found["impact"] == "serious" || found["impact"] == "critical";
     let found: Vec<Value> = tab.axe().await.into_iter().filter(serious).collect();
     assert!(found.is_empty(), "{name}: {found:#?}");
