@@ -11,12 +11,14 @@ function keyOf(event) {
 /** @returns {Record<string, string>} */
 export function examples(event, publisher) {
   const [line, key] = [JSON.stringify(event), keyOf(event)];
+  // A text of JSON is one of Java and of Python as well.
   const text = JSON.stringify(line);
+  const quoted = `'${line.replaceAll("'", "'\\''")}'`;
   return {
-    kcat: `echo '${line.replaceAll("'", "'\\''")}' |\n  kcat -P -b 127.0.0.1:9092 -t ${TOPIC} -k ${key} \\\n       -X partitioner=murmur2_random`,
-    curl: `curl -X POST ${location.origin}/notifications \\\n  -H 'Authorization: Bearer ${publisher}' -H 'Content-Type: application/json' \\\n  -d '${line.replaceAll("'", "'\\''")}'`,
+    kcat: `echo ${quoted} |\n  kcat -P -b 127.0.0.1:9092 -t ${TOPIC} -k ${key} \\\n       -X partitioner=murmur2_random`,
+    curl: `curl -X POST ${location.origin}/notifications \\\n  -H 'Authorization: Bearer ${publisher}' -H 'Content-Type: application/json' \\\n  -d ${quoted}`,
     Spring: `kafkaTemplate.send("${TOPIC}", "${key}",\n    ${text});`,
     kafkajs: `await producer.send({ topic: "${TOPIC}", acks: -1,\n  messages: [{ key: "${key}", value: JSON.stringify(${JSON.stringify(event, null, 1)}) }] });`,
-    Python: `producer.produce("${TOPIC}", key="${key}",\n    value=json.dumps(${line.replaceAll("true", "True").replaceAll("false", "False").replaceAll("null", "None")}, ensure_ascii=False))\nproducer.flush()`,
+    Python: `producer.produce("${TOPIC}", key="${key}",\n    value=${text})\nproducer.flush()`,
   };
 }

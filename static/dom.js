@@ -1,15 +1,26 @@
 // Makes elements. Texts become text nodes and nothing else; an address is followed only if it is http or https.
 
+import { spoken, t } from "/texts.js";
+
 /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {any} [props] @param {any[]} children
  *  @returns {HTMLElementTagNameMap[T]} */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
+  // A button sends a form only where that is said.
+  for (const [name, value] of Object.entries(tag === "button" ? { type: "button", ...props } : props)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name in element && name !== "list") element[name] = value;
     else if (value !== undefined && value !== null) element.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.filter(Boolean));
+  return element;
+}
+
+/** An element that says this word of texts.js, in the language of now.
+ *  @param {string} name @param {keyof HTMLElementTagNameMap} tag */
+export function word(name, tag = "span", props = {}) {
+  const element = h(tag, props);
+  spoken(() => { element.textContent = t()[name]; });
   return element;
 }
 

@@ -1,10 +1,10 @@
 // One operator's view: who is looking, how the line is, running jobs, the list, and what was counted.
 //
-// A pane is given a source, which calls back with what comes; it does not know whether that came over allim.js or a bare
-// EventSource. It counts by itself: received, missing, repeated are what this page saw, not what somebody claims.
+// A pane is given a source, which calls back with what comes; it does not know whether that came over allim.js, a bare
+// EventSource or a bare WebSocket. It counts by itself: received, missing, repeated are what this page saw, not what somebody claims.
 
 import { itemOf, meets } from "/allim.js";
-import { announce, h, hush, icon, safe, show } from "/dom.js";
+import { announce, h, hush, icon, safe, show, word } from "/dom.js";
 import { ago, exactly, language, spoken, t, won } from "/texts.js";
 
 const MOST_ROWS = 1000;
@@ -14,6 +14,14 @@ const MOST_FRAMES = 20;
 const CROWD = 6;
 const CROWDED = 3000;
 
+/** What that is called. */
+const RETRY = { reconnecting: "now", waiting: "now", accounts: "now", replaced: "useThis", ended: "signIn" };
+
+/** A frame of an event stream, as it stands on the wire. */
+export function written({ event, id, data }) {
+  return `${id ? `id: ${id}\n` : ""}${event === "message" ? "" : `event: ${event}\n`}data: ${data}`;
+}
+
 /**
  * @param {object} options
  * @param {HTMLElement} options.head what names the operator: a choice, or a box for a token
@@ -22,6 +30,7 @@ const CROWDED = 3000;
  * @param {(link: string) => Promise<boolean>} [options.download] fetches a file with the operator's right
  * @param {(severity: string) => void} [options.sound]
  * @param {() => void} [options.makeOne] publishes an order
+ * @param {() => void} options.retry what a person can do about a line that is away
  */
 export function operatorPane(options) {
   /** Newest first: notifications, and dividers. */
@@ -29,7 +38,6 @@ export function operatorPane(options) {
   const jobs = new Map();
   const frames = [];
   const ids = new Set();
-  const elements = new WeakMap();
   /** @type {any} */
   const counts = { received: 0, missing: 0, repeated: 0 };
   /** @type {any} */
@@ -43,30 +51,25 @@ export function operatorPane(options) {
   let gapped = null;
 
   const badge = h("b", { hidden: true });
-  const bell = h("button", { className: "bell plain", type: "button", onclick: seen }, icon("bell"), badge);
+  const bell = h("button", { className: "bell plain", onclick: seen }, icon("bell"), badge);
   const line = h("span");
-  const act = h("button", { type: "button", hidden: true });
+  const act = h("button", { hidden: true, onclick: () => options.retry() });
   const stateLine = h("section", { className: "state" }, line, act);
   const jobList = h("ul", { className: "jobs" });
-  const jobStrip = h("section", { hidden: true }, h("h3"), jobList);
+  const jobStrip = h("section", { hidden: true }, word("jobs", "h3"), jobList);
   const list = h("ol", { className: "list", tabIndex: 0, onscroll: () => list.scrollTop < 8 && draw() });
-  const newer = h("button", { type: "button", className: "newer main", hidden: true, onclick: toTop });
+  const newer = h("button", { className: "newer main", hidden: true, onclick: toTop });
   const counted = h("p", { className: "counts" });
-  const cut = options.cut && h("button", { type: "button", onclick: () => options.cut() }, icon("cut"), h("span"));
+  const cut = options.cut && h("button", { onclick: () => options.cut() }, icon("cut"), word("cut"));
   const wire = h("pre", { tabIndex: 0 });
-  const wireBox = h("details", { ontoggle: drawWire }, h("summary"), wire);
-  const codeBox = h("details", {}, h("summary"), h("pre", { tabIndex: 0, textContent: options.code }));
+  const wireBox = h("details", { ontoggle: drawWire }, word("wire", "summary"), wire);
+  const codeBox = h("details", {}, word("code", "summary"), h("pre", { tabIndex: 0, textContent: options.code }));
   const element = h("article", { className: "card pane" },
     h("header", {}, options.head, bell), stateLine, jobStrip, h("div", { className: "rows" }, list, newer),
-    h("footer", {}, counted, cut || null), wireBox, codeBox);
+    h("footer", {}, counted, cut), wireBox, codeBox);
 
   spoken(() => {
-    jobStrip.firstElementChild.textContent = t().jobs;
-    if (cut) cut.lastElementChild.textContent = t().cut;
-    wireBox.firstElementChild.textContent = t().wire;
-    codeBox.firstElementChild.textContent = t().code;
-    list.setAttribute("aria-label", t().list);
-    drawState();
+    list.ariaLabel = t().list;
     draw();
   });
   setInterval(() => document.hidden || draw(), 20_000);
@@ -85,7 +88,6 @@ export function operatorPane(options) {
   function seen() {
     unseen = 0;
     gapped = null;
-    drawState();
     for (const item of items) item.seen = true;
     for (const li of list.children) li.classList.add("seen");
     draw();
@@ -109,7 +111,6 @@ export function operatorPane(options) {
         announce(caughtUp(next));
         setTimeout(() => state === next && handlers.state({ state: "live" }), 15_000);
       }
-      drawState();
       draw();
     },
     notification(notification) {
@@ -151,7 +152,6 @@ export function operatorPane(options) {
       if (gap.reason === "scope") clear();
       else counts.missing = NaN;
       gapped = gap.reason;
-      drawState();
       draw();
     },
     repeated() {
@@ -159,9 +159,8 @@ export function operatorPane(options) {
       counts.repeated += 1;
       draw();
     },
-    frame({ event, id, data }) {
-      frames.unshift([id && `id: ${id}`, event && event !== "message" && `event: ${event}`, `data: ${data}`]
-        .filter(Boolean).join("\n"));
+    frame(frame) {
+      frames.unshift(frame);
       frames.length = Math.min(frames.length, MOST_FRAMES);
       if (wireBox.open) drawWire();
     },
@@ -194,10 +193,9 @@ export function operatorPane(options) {
     stateLine.dataset.tone = good ? "good" : "bad";
     element.toggleAttribute("data-away", !["live", "caught-up", "catching-up", "paused"].includes(state.state));
     line.textContent = stateText();
-    const [text, does] = state.act ? [t()[state.act.word], state.act.does] : [null, null];
-    act.hidden = !text;
-    act.textContent = text ?? "";
-    act.onclick = does;
+    const word = RETRY[state.state];
+    act.hidden = !word;
+    act.textContent = word ? t()[word] : "";
   }
 
   function drawWire() {
@@ -215,13 +213,12 @@ export function operatorPane(options) {
   }
 
   function drawAll() {
+    drawState();
     badge.hidden = unseen === 0;
     badge.textContent = unseen > 99 ? "99+" : String(unseen);
-    bell.setAttribute("aria-label", t().bell(badge.textContent));
-    counted.replaceChildren(
-      t().received, " ", h("b", { textContent: counts.received }), " · ",
-      t().missing, " ", h("b", { textContent: Number.isNaN(counts.missing) ? "?" : counts.missing }), " · ",
-      t().repeated, " ", h("b", { textContent: counts.repeated }));
+    bell.ariaLabel = t().bell(badge.textContent);
+    counted.replaceChildren(...Object.entries(counts).flatMap(([name, n], i) =>
+      [`${i > 0 ? " · " : ""}${t()[name]} `, h("b", { textContent: Number.isNaN(n) ? "?" : n })]));
     jobStrip.hidden = jobs.size === 0;
     jobList.replaceChildren(...[...jobs.values()].reverse().map(jobRow));
     if (list.scrollTop > 8 && fresh > 0) {
@@ -266,12 +263,12 @@ export function operatorPane(options) {
 
   function empty() {
     return h("li", { className: "empty" }, h("p", { textContent: t().empty }),
-      options.makeOne ? h("button", { type: "button", textContent: t().makeOne, onclick: options.makeOne }) : null);
+      options.makeOne && h("button", { textContent: t().makeOne, onclick: options.makeOne }));
   }
 
   function row(item) {
     if (item.divider) return h("li", { className: "divider", textContent: t().missedDivider(item.divider) });
-    const made = item.group ? null : elements.get(item);
+    const made = item.group ? null : item.row;
     if (made && made.lang === language()) {
       made.time.textContent = ago(item.at);
       return made.li;
@@ -283,57 +280,39 @@ export function operatorPane(options) {
       .filter(Boolean).join(" "), "data-id": item.id },
     h("span", { className: "icon" }, icon(item.category ?? "notice")),
     h("div", { role: item.severity === "critical" ? "alert" : null },
-      h("h3", { dir: "auto" }, severe ? word(item.severity) : null, label),
-      item.group
-        ? h("p", { textContent: item.sum > 0 ? `${t().sum} ${won(item.sum)}` : "" })
-        : item.body ? h("p", { dir: "auto", textContent: item.body }) : null,
+      h("h3", { dir: "auto" }, severe && h("span", { className: `word ${item.severity}` }, icon(item.severity), t().severity[item.severity]), label),
+      h("p", { dir: "auto", textContent: !item.group ? item.body : item.sum > 0 ? `${t().sum} ${won(item.sum)}` : "" }),
       h("p", { className: "meta" },
-        item.mallName && !item.body?.includes(item.mallName) ? h("span", { dir: "auto", textContent: item.mallName }) : null, time,
-        item.handledBy !== undefined ? h("span", { className: "handled", textContent: handled(item) }) : null,
+        item.mallName && !item.body?.includes(item.mallName) && h("span", { dir: "auto", textContent: item.mallName }), time,
+        item.handledBy && h("span", { className: "handled", textContent: t().handled(item.handledBy.adminName) }),
         opener(item.link))));
-    if (!item.group) elements.set(item, { li, time, lang: language() });
+    if (!item.group) item.row = { li, time, lang: language() };
     return li;
-  }
-
-  function handled(item) {
-    return t().handled(item.handledBy.adminName ?? "");
-  }
-
-  function word(severity) {
-    return h("span", { className: `word ${severity}` }, icon(severity), t().severity[severity]);
   }
 
   /** What a link is for. The operator's token goes nowhere but to this server. */
   function opener(to) {
     const link = to && safe(to);
     if (!link) return null;
-    if (options.download && link.startsWith(`${location.origin}/demo/exports/`)) return fileButton(link);
-    return h("a", { href: link, rel: "noreferrer", target: "_blank", textContent: t().open });
-  }
-
-  function fileButton(link) {
-    const button = h("button", { type: "button", className: "plain", onclick: async () => {
-      const came = await options.download(link);
-      if (!came) button.replaceChildren(t().notYours);
+    if (!options.download || !link.startsWith(`${location.origin}/demo/exports/`)) {
+      return h("a", { href: link, rel: "noreferrer", target: "_blank", textContent: t().open });
+    }
+    const button = h("button", { className: "plain", onclick: async () => {
+      if (!(await options.download(link))) button.replaceChildren(t().notYours);
     } }, icon("download"), t().download);
     return button;
   }
 
   function jobRow(job) {
-    const progress = job.data?.progress ?? {};
     const quiet = Math.floor((Date.now() - job.arrived) / 1000);
     const stale = !job.ended && quiet > (Number(job.data?.staleAfter) || 60);
-    const li = h("li", { "data-key": job.collapseKey },
+    const bar = h("progress", { max: 100, ariaLabel: job.title });
+    const percent = Number(job.data?.progress?.percent);
+    if (Number.isFinite(percent)) bar.value = percent;
+    return h("li", {},
       h("span", { dir: "auto", className: job.severity === "error" ? "bad" : "", textContent: job.title }),
-      job.ended ? opener(job.link) : null);
-    if (!job.ended) {
-      const value = Number(progress.percent);
-      const bar = h("progress", { max: 100, "aria-label": job.title });
-      if (Number.isFinite(value)) bar.value = value;
-      li.append(bar);
-    }
-    li.append(h("small", { dir: "auto", textContent: stale ? t().silent(quiet) : job.body ?? "" }));
-    return li;
+      job.ended ? opener(job.link) : bar,
+      h("small", { dir: "auto", textContent: stale ? t().silent(quiet) : job.body }));
   }
 
   return {
@@ -346,7 +325,6 @@ export function operatorPane(options) {
       Object.assign(counts, { received: 0, missing: 0, repeated: 0 });
       gapped = null;
       state = { state: "connecting" };
-      drawState();
       drawAll();
     },
   };

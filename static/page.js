@@ -1,6 +1,6 @@
 // What the pages share: the head with language and sound, and who may be looked at.
 
-import { h, icon } from "/dom.js";
+import { h, icon, word } from "/dom.js";
 import { language, speak, spoken, t } from "/texts.js";
 
 /** The demo's people; null where accounts are real. */
@@ -35,26 +35,23 @@ export function sound(severity) {
   });
 }
 
+const another = () => (language() === "ko" ? "en" : "ko");
+
 /** Fills the head; `extra` stands between the name and the switches. */
 export function head(...extra) {
-  const noise = h("button", { type: "button", className: "plain", onclick: () => {
+  const noise = h("button", { className: "plain", ariaPressed: "false", onclick: () => {
     loud = !loud;
-    noise.setAttribute("aria-pressed", String(loud));
+    noise.ariaPressed = String(loud);
     sound("notice");
-  } }, icon("sound"), h("span"));
-  const other = h("button", { type: "button", className: "plain", onclick: () => {
-    speak(language() === "ko" ? "en" : "ko");
+  } }, icon("sound"), word("sound"));
+  const other = word("language", "button", { className: "plain", onclick: () => {
+    speak(another());
     // The address keeps it.
     history.replaceState(null, "", `?lang=${language()}`);
   } });
-  noise.setAttribute("aria-pressed", "false");
-  document.getElementById("top").append(h("span", { className: "grow" }), ...extra, noise, other);
-  speak(new URL(location.href).searchParams.get("lang") === "en" ? "en" : "ko");
-  spoken(() => {
-    noise.lastElementChild.textContent = t().sound;
-    other.textContent = t().language;
-    other.lang = language() === "ko" ? "en" : "ko";
-  });
+  document.getElementById("top").append(...extra, noise, other);
+  speak(location.search.includes("lang=en") ? "en" : "ko");
+  spoken(() => { other.lang = another(); });
 }
 
 /** A choice of the cast, or a box for a token. Calls back with `{ token, adminNo, name }`, and again in another language. */
@@ -70,23 +67,18 @@ export function who(people, first, change) {
     const choice = h("select", { onchange: () => choose(people[choice.selectedIndex]) },
       ...people.map((one, i) => h("option", { value: String(i), selected: one.adminNo === first })));
     spoken(() => {
-      choice.setAttribute("aria-label", t().operator);
+      choice.ariaLabel = t().operator;
       people.forEach((one, i) => { choice.options[i].textContent = described(one); });
     });
     queueMicrotask(() => choose(people[choice.selectedIndex]));
     return choice;
   }
   const box = h("input", { type: "password", autocomplete: "off" });
-  const go = h("button", { className: "main" });
-  spoken(() => {
-    box.placeholder = t().tokenLabel;
-    box.setAttribute("aria-label", t().tokenLabel);
-    go.textContent = t().tokenGo;
-  });
+  spoken(() => { box.placeholder = box.ariaLabel = t().tokenLabel; });
   return h("form", { className: "group", onsubmit: (event) => {
     event.preventDefault();
     if (box.value) choose({ token: box.value, adminNo: null, name: "" });
-  } }, box, go);
+  } }, box, word("tokenGo", "button", { type: "submit", className: "main" }));
 }
 
 /** `김하늘 · 온달몰 · 운영`. */
@@ -98,8 +90,19 @@ function described(person) {
 /** Names are Korean; who reads English needs them in its letters. */
 export const named = ({ name, nameEn }) => (language() === "en" && nameEn) || name;
 
+/** What somebody can do besides looking; `me` tells who that is now. */
+export function deeds(me) {
+  const my = (path, body) => post(path, body, me().token);
+  return {
+    cut: () => my("/demo/cut", { seconds: 5 }),
+    exports: () => my("/demo/exports", {}),
+    says: (line) => my("/demo/text", line),
+    download: (link) => download(link, me().token),
+  };
+}
+
 /** Fetches a file with the operator's right and saves it; false where it is not theirs. */
-export async function download(link, token) {
+async function download(link, token) {
   const answer = await fetch(link, { headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
   if (!answer?.ok) return false;
   const address = URL.createObjectURL(await answer.blob());

@@ -192,20 +192,22 @@ export function speak(next) {
 export function spoken(tell) {
   told.add(tell);
   tell();
-  return () => told.delete(tell);
 }
 
-export const number = (n) => new Intl.NumberFormat(lang).format(n);
-export const won = (n) => (lang === "ko" ? `${number(n)}원` : `₩${number(n)}`);
+export function won(n) {
+  const number = new Intl.NumberFormat(lang).format(n);
+  return lang === "ko" ? `${number}원` : `₩${number}`;
+}
+
+/** @type {["minute" | "hour" | "day", number, number][]} */
+const UNITS = [["minute", 60, 3600], ["hour", 3600, 86400], ["day", 86400, 604800]];
 
 /** `3분 전`; the exact time belongs into a title. */
-export function ago(at, now = Date.now()) {
-  const seconds = Math.max(0, (now - Date.parse(at)) / 1000);
+export function ago(at) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(at)) / 1000);
   if (seconds < 60) return lang === "ko" ? "방금 전" : "just now";
   const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" });
-  if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), "minute");
-  if (seconds < 86400) return relative.format(-Math.floor(seconds / 3600), "hour");
-  if (seconds < 604800) return relative.format(-Math.floor(seconds / 86400), "day");
+  for (const [unit, size, most] of UNITS) if (seconds < most) return relative.format(-Math.floor(seconds / size), unit);
   return new Date(at).toLocaleDateString(lang);
 }
 

@@ -32,8 +32,11 @@ macro_rules! pages {
 const PAGES: &[Page] = pages![
     "/" "index.html" HTML,
     "/sse.html" "sse.html" HTML,
+    "/websocket.html" "websocket.html" HTML,
     "/index.js" "index.js" SCRIPT,
     "/sse.js" "sse.js" SCRIPT,
+    "/websocket.js" "websocket.js" SCRIPT,
+    "/one-pane.js" "one-pane.js" SCRIPT,
     "/allim.js" "allim.js" SCRIPT,
     "/operator-pane.js" "operator-pane.js" SCRIPT,
     "/publish-panel.js" "publish-panel.js" SCRIPT,

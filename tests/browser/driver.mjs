@@ -43,7 +43,10 @@ const verbs = {
     // Not by Playwright's own events: they leave preflights out.
     const session = await mine.context.newCDPSession(page);
     session.on('Network.requestWillBeSent', ({ type, request }) => mine.requests.push(`${type} ${request.method} ${request.url}`));
-    session.on('Network.eventSourceMessageReceived', ({ requestId, eventName, data }) => mine.frames.push({ stream: requestId, event: eventName, data }));
+    session.on('Network.eventSourceMessageReceived', ({ requestId, eventName, eventId, data }) =>
+      mine.frames.push({ stream: requestId, event: eventName, id: eventId, data }));
+    session.on('Network.webSocketFrameReceived', ({ requestId, response }) =>
+      mine.frames.push({ stream: requestId, event: 'websocket', data: response.payloadData }));
     await session.send('Network.enable');
     tabs.set(tab, Object.assign(page, { complaints: mine.complaints }));
     await page.goto(url);
@@ -84,9 +87,14 @@ const verbs = {
   /** Answers for addresses, in place of who is there. */
   answer: ({ profile, like, kind, body }) =>
     profiles.get(profile).context.route(like, (route) => route.fulfill({ contentType: kind, body })),
+  /** Is the other end of WebSockets to addresses like this one, and says all this when it is spoken to. */
+  converse: ({ profile, like, messages }) =>
+    profiles.get(profile).context.routeWebSocket(like, (socket) => {
+      socket.onMessage(() => messages.forEach((message) => socket.send(message)));
+    }),
   /** What its tabs asked servers for since the last time, with preflights. */
   requests: ({ profile }) => profiles.get(profile).requests.splice(0),
-  /** The raw frames of its event streams since the last time, before any script has seen them. */
+  /** The raw frames of its event streams, and messages of its WebSockets, since the last time; no script has seen them. */
   frames: ({ profile }) => profiles.get(profile).frames.splice(0),
   click: ({ tab, what }) => tabs.get(tab).click(what),
   async press({ tab, keys }) {

@@ -67,21 +67,37 @@ fn known(payload: &str) -> [Value; 3] {
     ]
 }
 
-/// Everything, in the frames of a server that checks nothing.
-fn frames() -> String {
-    let mut frames = String::from("event: hello\ndata: {\"heartbeatSeconds\": 15}\n\n");
+/// Everything, from a server that checks nothing: kinds of frame, and what they say.
+fn careless() -> Vec<(&'static str, Value)> {
+    let mut frames = vec![("hello", json!({"heartbeatSeconds": 15}))];
     for (n, payload) in payloads().iter().enumerate() {
-        for (event, kind) in [("job", "j"), ("message", "m")] {
+        for kind in ["job", "notification"] {
             let body = json!({
                 "id": format!("{kind}{n}"), "type": format!("{payload}{n}"), "category": payload, "severity": payload,
                 "title": payload, "body": payload, "link": LINKS[n % LINKS.len()], "mallName": payload, "at": payload,
                 "collapseKey": format!("{kind}{n}{payload}"), "handledBy": {"name": payload}, "mallNo": payload,
                 "data": {"amount": payload, "progress": {"percent": payload}},
             });
-            frames.push_str(&format!("event: {event}\nid: {kind}{n}\ndata: {body}\n\n"));
+            frames.push((kind, body));
         }
     }
-    frames + "event: gap\ndata: {\"reason\": \"<hostile-mark>\"}\n\nevent: status\ndata: {\"live\":true}\n\n"
+    frames.extend([("gap", json!({"reason": "<hostile-mark>"})), ("status", json!({"live": true}))]);
+    frames
+}
+
+/// Whoever asks for a stream gets this instead, over whatever it is.
+async fn answer_carelessly(profile: &Profile) {
+    let (mut stream, mut messages) = (String::new(), vec![]);
+    for (n, (kind, body)) in careless().into_iter().enumerate() {
+        let event = if kind == "notification" { "message" } else { kind };
+        stream.push_str(&format!("event: {event}\nid: {n}\ndata: {body}\n\n"));
+        messages.push(json!({"type": kind, "position": n.to_string(), kind: body}).to_string());
+    }
+    // A mistake as well, said in no kind way.
+    messages.push(json!({"type": "error", "error": {"code": payloads()[0], "detail": payloads()[1]}}).to_string());
+    messages.push(json!({"type": payloads()[0], "position": payloads()[0]}).to_string());
+    profile.answer_with("**/notifications?*", "text/event-stream", &stream).await;
+    profile.converse_with("**/ws?*", &messages).await;
 }
 
 /// A page of ours, on which somebody has shown a token, with everything unfolded.
@@ -152,23 +168,23 @@ async fn twelve_hostile_payloads_are_shown_as_texts() {
     let Some(stage) = Stage::set(&[]).await else { return };
     rename_the_mall(&stage.accounts).await;
     publish_all(&stage.publisher).await;
-    on_both_pages_in_three_widths(&stage, None).await;
+    on_all_pages_in_three_widths(&stage, false).await;
 }
 
 /// The pages do not rely on the server's care: a stream in its place that takes none.
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_of_a_careless_server_are_texts_as_well() {
     let Some(stage) = Stage::set(&[]).await else { return };
-    on_both_pages_in_three_widths(&stage, Some(&frames())).await;
+    on_all_pages_in_three_widths(&stage, true).await;
 }
 
-async fn on_both_pages_in_three_widths(stage: &Stage, instead: Option<&str>) {
+async fn on_all_pages_in_three_widths(stage: &Stage, carelessly: bool) {
     for width in [320, 390, 1440] {
         let profile = stage.profile.another(json!({"viewport": {"width": width, "height": 800}})).await;
-        if let Some(frames) = instead {
-            profile.answer_with("**/notifications?*", "text/event-stream", frames).await;
+        if carelessly {
+            answer_carelessly(&profile).await;
         }
-        for path in ["/?lang=ko", "/sse.html?lang=en"] {
+        for path in ["/?lang=ko", "/sse.html?lang=en", "/websocket.html?lang=en"] {
             let tab = looked_at(stage, &profile, path).await;
             is_only_text(&tab).await;
         }
@@ -180,7 +196,7 @@ async fn on_both_pages_in_three_widths(stage: &Stage, instead: Option<&str>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_forbids_scripts_and_styles_in_its_text() {
     let Some(stage) = Stage::set(&[]).await else { return };
-    for path in ["/", "/sse.html"] {
+    for path in ["/", "/sse.html", "/websocket.html"] {
         let answer = Stream::get(stage.server.address, path, &[]).await.unwrap();
         let policy = answer.header("content-security-policy").expect("a policy").to_owned();
         assert!(policy.contains("default-src 'self'") && !policy.contains("unsafe"), "{path}: {policy}");

@@ -18,7 +18,7 @@ const DESK: (u32, u32) = (1440, 900);
 const WIDTHS: [u32; 3] = [320, 390, 1440];
 
 /// Nobody is kept out, nothing sticks out, and there is a picture of it.
-async fn is_fine(tab: &Tab, name: &str) {
+pub async fn is_fine(tab: &Tab, name: &str) {
     let serious = |found: &Value| found["impact"] == "serious" || found["impact"] == "critical";
     let found: Vec<Value> = tab.axe().await.into_iter().filter(serious).collect();
     assert!(found.is_empty(), "{name}: {found:#?}");
@@ -187,12 +187,11 @@ async fn with_real_accounts_there_is_a_box_for_a_token_and_nothing_of_the_demo()
     let Some(stage) = Stage::set(&[]).await else { return };
     topics::create(stage.kafka.address.signals(), 1, 1).await;
     until("signals are heard", async || stage.server.metric("allim_signals_live").await == 1.0).await;
-    for (path, name) in [("/", "token"), ("/sse.html", "token-sse")] {
+    for (path, name) in [("/", "token"), ("/sse.html", "token-sse"), ("/websocket.html", "token-websocket")] {
         let tab = stage.profile.open(&(stage.url() + path)).await;
         tab.until("document.querySelector('input[type=password]')").await;
         is_fine(&tab, name).await;
-        let of_the_demo =
-            "document.querySelectorAll('#publish:not([hidden]), #guide:not([hidden]), footer button').length";
+        let of_the_demo = "document.querySelectorAll('.publish, .guide, footer button').length";
         assert_eq!(tab.value(of_the_demo).await, 0, "{path}");
         let mine = token(3, &[7], None, true);
         tab.click("input[type=password]").await;
@@ -266,8 +265,15 @@ async fn the_whole_journey_without_a_mouse() {
 /// Operators and languages are switched faster than a ticket comes: nothing of the one before is in the pane of the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn quick_hands_do_not_mix_two_operators() {
-    let Some((profile, server)) = demo().await else { return };
-    let tab = open(&profile, &server, "/sse.html").await;
+    for path in ["/sse.html", "/websocket.html"] {
+        let Some((profile, server)) = demo().await else { return };
+        are_two_operators(&profile, &server, path).await;
+        profile.done().await;
+    }
+}
+
+async fn are_two_operators(profile: &Profile, server: &Server, path: &str) {
+    let tab = open(profile, server, path).await;
     tab.click("#left details:nth-of-type(1) > summary").await;
     let quick = "const choice = document.querySelector('#left select');
         for (const i of [1, 0, 1, 0, 1, 0, 6]) { choice.selectedIndex = i; choice.dispatchEvent(new Event('change')); }
@@ -275,8 +281,8 @@ async fn quick_hands_do_not_mix_two_operators() {
     tab.run(quick, Value::Null).await;
     tab.until("document.querySelector('.state').dataset.state === 'live'").await;
     until("one stream is open", async || server.metric("allim_streams").await == 1.0).await;
-    publish(&server, json!({"type": "team.message", "audience": "mall:1001", "title": "of mall 1001"})).await;
-    publish(&server, json!({"type": "team.message", "audience": "mall:10", "title": "of mall 10"})).await;
+    publish(server, json!({"type": "team.message", "audience": "mall:1001", "title": "of mall 1001"})).await;
+    publish(server, json!({"type": "team.message", "audience": "mall:10", "title": "of mall 10"})).await;
     tab.until("document.querySelector('.list h3')?.textContent === 'of mall 10'").await;
     let shown = tab.value("document.body.innerText").await;
     assert!(!shown.as_str().unwrap().contains("1001"), "{shown}");
@@ -284,7 +290,6 @@ async fn quick_hands_do_not_mix_two_operators() {
         tab.value("[...document.querySelectorAll('.counts b')].map((b) => b.textContent)").await,
         json!(["1", "0", "0"])
     );
-    profile.done().await;
 }
 
 /// With real accounts nobody knows whose a token is: two of them in one browser are two lines.

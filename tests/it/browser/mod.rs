@@ -2,6 +2,7 @@
 //!
 //! The browser's remote control is `tests/browser/driver.mjs`, the page of the scenes `tests/browser/page.html`.
 
+mod bare;
 mod breaks;
 mod comings;
 mod hostile;

@@ -44,7 +44,7 @@ async fn a_page_of_a_dozen_lines_is_a_bell() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_code_that_the_pages_show_works() {
     let Some(stage) = Stage::set(&[]).await else { return };
-    for path in ["/", "/sse.html"] {
+    for path in ["/", "/sse.html", "/websocket.html"] {
         let tab = stage.profile.open(&format!("{}{path}", stage.url())).await;
         tab.until(
             "document.querySelector('details:last-of-type pre')?.textContent.includes('/allim.js') \

@@ -145,13 +145,19 @@ impl Profile {
         self.driver.ask("answer", json!({"profile": self.name, "like": like, "kind": kind, "body": body})).await;
     }
 
+    /// Is the other end of its WebSockets to addresses like this one, and says all this when it is spoken to.
+    pub async fn converse_with(&self, like: &str, messages: &[String]) {
+        self.driver.ask("converse", json!({"profile": self.name, "like": like, "messages": messages})).await;
+    }
+
     /// What its tabs asked servers for since this was last called: `Fetch POST http://…`, preflights among it.
     pub async fn requests(&self) -> Vec<String> {
         let asked = self.driver.ask("requests", json!({"profile": self.name})).await;
         serde_json::from_value(asked).expect("a list")
     }
 
-    /// The raw frames of its event streams since this was last called: `stream`, `event`, `data`.
+    /// The raw frames of its event streams since this was last called: `stream`, `event`, `id`, `data`. A message of a
+    /// WebSocket is an event `websocket`.
     pub async fn frames(&self) -> Vec<Value> {
         let frames = self.driver.ask("frames", json!({"profile": self.name})).await;
         serde_json::from_value(frames).expect("a list")
