@@ -49,6 +49,7 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     let public = bind(settings.http.listen, settings.http.send_buffer, "ALLIM_LISTEN")?;
     let management = bind(settings.http.management_listen, settings.http.send_buffer, "ALLIM_MANAGEMENT_LISTEN")?;
     let demo = start_demo(&mut settings).await?;
+    settings.http.connections = http::connections(settings.http.connections);
     let server = Server::start(&settings, public, management)?;
     print!("{}", banner(&settings, server.address, &demo)?);
 
@@ -188,6 +189,7 @@ impl Server {
             identity,
             streams: streams.clone(),
             recheck: recheck.clone(),
+            limits: settings.http.limits(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
             publishing: publishing(settings, producer.clone()),
             demo: settings.is_demo().then(|| demo_doors(&producer, &streams, &mut tasks)),

@@ -60,7 +60,6 @@ pub struct Settings {
     /// Who may publish over HTTP; in the demo somebody else may as well.
     pub publishers: identity::Publishers,
     pub database_url: Option<Secret>,
-    pub trusted_proxies: Vec<parse::Network>,
     /// What was set, and where.
     pub origins: Vec<Origin>,
 }
@@ -152,7 +151,6 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let ticket_life = r.get("tickets.life_seconds", parse::seconds(1..=longest_life));
     let publishers = r.get("publishers", publishers::publishers).unwrap_or_default();
     let database_url = r.get("database_url", parse::database_url).map(Secret);
-    let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
     Some(Settings {
         data_dir: data_dir?,
         broker: broker?,
@@ -168,7 +166,6 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         ticket_life: ticket_life?,
         publishers,
         database_url,
-        trusted_proxies,
         origins: Vec::new(),
     })
 }
@@ -314,10 +311,14 @@ fn read_http(r: &mut Reader) -> Option<http::Settings> {
     }
     let allowed_origins = r.get("allowed_origins", parse::origins).unwrap_or_default();
     let head_deadline = r.get("http.head_deadline_seconds", parse::seconds(1..=300));
-    let head_bytes = r.get("http.head_bytes", parse::count(8_192..=1_048_576));
+    let head_bytes = r.get("http.head_bytes", parse::count(16_384..=1_048_576));
     let write_deadline = r.get("http.write_deadline_seconds", parse::seconds(1..=600));
     let send_buffer = r.get("http.send_buffer_bytes", parse::count(4_096..=16_777_216));
     let connections = r.get("http.connections", parse::count(1..=10_000_000));
+    let new_connections = r.get("http.new_connections_per_second", parse::count(1..=1_000_000));
+    let of_an_operator = r.get("http.new_streams_per_operator", parse::count(1..=1_000_000));
+    let of_an_address = r.get("http.new_streams_per_address", parse::count(1..=1_000_000));
+    let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
     let recheck = r.get("http.recheck_seconds", parse::seconds(1..=3_600));
     Some(http::Settings {
         listen: listen?,
@@ -329,6 +330,10 @@ fn read_http(r: &mut Reader) -> Option<http::Settings> {
         write_deadline: write_deadline?,
         send_buffer: send_buffer?,
         connections: connections?,
+        new_connections_per_second: new_connections?,
+        new_streams_per_operator: of_an_operator?,
+        new_streams_per_address: of_an_address?,
+        trusted_proxies,
         recheck: recheck?,
     })
 }

@@ -10,7 +10,7 @@ use std::{
 
 use toml::Value;
 
-use crate::{notification::Catalogue, telemetry::log};
+use crate::{http::Network, notification::Catalogue, telemetry::log};
 
 type Parsed<T> = Result<T, String>;
 
@@ -139,9 +139,6 @@ pub fn origins(value: &Value) -> Parsed<Vec<String>> {
     };
     if list.iter().all(good) { Ok(list) } else { Err(wanted()) }
 }
-
-/// A network: its address and how many leading bits count.
-pub type Network = (IpAddr, u8);
 
 /// `10.0.0.0/8,192.168.1.7`.
 pub fn networks(value: &Value) -> Parsed<Vec<Network>> {

@@ -3,29 +3,24 @@
 //! `axum::serve` is not used: it has no deadline for a head, no bound for what a slow reader makes it keep, and its
 //! graceful end waits for open streams for ever.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::Router;
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{
-    Settings,
-    caller::{Caller, Held},
-    guarded::Guarded,
-};
+use super::{Settings, caller::Caller, gate::Gate, guarded::Guarded, request_line::RequestLines};
 use crate::telemetry::Metrics;
 
 /// Waiting for the kernel's queue; a storm of reconnects is longer than the usual 128.
 const BACKLOG: i32 = 4096;
+/// More of them are answered 431.
+const HEADERS: usize = 100;
 /// After an accept that failed for want of descriptors or memory: spinning would make it worse.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 
@@ -76,46 +71,41 @@ pub async fn serve(
     metrics: Metrics,
     stop: CancellationToken,
 ) {
-    let permits = Arc::new(Semaphore::new(settings.connections));
+    let gate = Gate::new(&settings, connections.tracker.clone(), connections.closing.clone(), metrics.clone());
     loop {
-        let permit = tokio::select! {
-            () = stop.cancelled() => return,
-            permit = Arc::clone(&permits).acquire_owned() => match permit {
-                Ok(permit) => permit,
-                Err(_never_closed) => return,
-            },
-        };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let (socket, _) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_about_one_connection(&error) => continue,
+        match accepted {
+            // Who is dropped has not even been read.
+            Ok((socket, peer)) => {
+                if let Some(caller) = gate.admit(peer) {
+                    tokio::spawn(converse(socket, caller, router.clone(), settings.clone()));
+                }
+            }
+            Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted for now");
                 metrics.connections_refused.with("resources").inc();
                 tokio::time::sleep(OUT_OF_RESOURCES).await;
-                continue;
             }
-        };
-        let held = Held::new(permit, connections.tracker.token(), connections.closing.clone(), &metrics);
-        let (router, settings) = (router.clone(), settings.clone());
-        tokio::spawn(converse(socket, Caller { held }, router, settings));
+        }
     }
 }
 
 /// One connection from its first byte to its last, or until it goes on as something else than HTTP.
 async fn converse(socket: TcpStream, caller: Caller, router: Router, settings: Settings) {
-    // A frame is written whole; nothing is gained by waiting for more.
-    let _ = socket.set_nodelay(true);
+    prepare(&socket, &settings);
     let mut http1 = hyper::server::conn::http1::Builder::new();
     http1
         .timer(TokioTimer::new())
         .header_read_timeout(settings.head_deadline)
         .max_buf_size(settings.head_bytes)
-        .max_headers(100);
-    let io = TokioIo::new(Guarded::new(socket, settings.write_deadline));
+        .max_headers(HEADERS)
+        // Who is too many has one answer, and makes room.
+        .keep_alive(!caller.surplus);
+    let io = TokioIo::new(RequestLines::new(Guarded::new(socket, settings.write_deadline)));
     let held = caller.held.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(caller.clone());
@@ -132,6 +122,17 @@ async fn converse(socket: TcpStream, caller: Caller, router: Router, settings: S
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended");
     }
+}
+
+/// What a socket can be told is told; where a system does not know it, the deadlines of our own are left.
+fn prepare(socket: &TcpStream, settings: &Settings) {
+    // A frame is written whole; nothing is gained by waiting for more.
+    let _ = socket.set_nodelay(true);
+    // A peer that vanished without a word is noticed by what it does not acknowledge.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(settings.write_deadline));
+    #[cfg(not(target_os = "linux"))]
+    let _ = settings;
 }
 
 /// The peer was gone before we came to it; the next one may be fine.

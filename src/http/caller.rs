@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection, and what is held for it as long as it is open, whatever it speaks.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
@@ -10,6 +10,9 @@ use crate::telemetry::Metrics;
 /// In the extensions of every request.
 #[derive(Clone)]
 pub struct Caller {
+    pub peer: IpAddr,
+    /// There are too many: all that is left is to say so.
+    pub surplus: bool,
     pub held: Held,
 }
 

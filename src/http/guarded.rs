@@ -1,9 +1,11 @@
-//! A socket that gives up on a peer that takes nothing: without this, a write may wait for hours.
+//! A socket that waits for its peer as long as is right: for one that takes nothing not for hours, and for one that still
+//! talks when all is said a moment longer.
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,16 +15,22 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+/// What comes after our last word is read and forgotten for so long: a socket that is closed over it is reset, and the
+/// reset may overtake the word, which was a refusal mostly.
+const LINGER: Duration = Duration::from_secs(1);
+
 pub struct Guarded {
     socket: TcpStream,
     patience: Duration,
-    /// Runs while a write waits.
+    /// Runs while a write waits, or while we linger.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// All is said.
+    lingers: bool,
 }
 
 impl Guarded {
     pub fn new(socket: TcpStream, patience: Duration) -> Guarded {
-        Guarded { socket, patience, deadline: None }
+        Guarded { socket, patience, deadline: None, lingers: false }
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -69,6 +77,21 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if !self.lingers {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            self.lingers = true;
+            self.deadline = Some(Box::pin(sleep_until(Instant::now() + LINGER)));
+        }
+        if self.deadline.as_mut().is_none_or(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Ok(()));
+        }
+        let mut piece = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut piece = ReadBuf::uninit(&mut piece);
+            match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut piece)) {
+                Ok(()) if !piece.filled().is_empty() => {}
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
-use super::{Doors, cut::CutOff, extract, origin::Page, problem::Problem, proof::Proof, recheck::Watched};
+use super::{
+    Doors, caller::Caller, cut::CutOff, extract, origin::Page, problem::Problem, proof::Proof, recheck::Watched,
+};
 use crate::{
     deliver::{Arrival, Asked, Goodbye, Overloaded, Progress, QueueBody, queue},
     hub::{Coat, Command, ShardHandle},
@@ -53,6 +55,10 @@ impl From<Overloaded> for Turned {
 
 impl Guest {
     pub async fn of(parts: &Parts, doors: &Doors) -> Result<Guest, Turned> {
+        let caller = parts.extensions.get::<Caller>();
+        if caller.is_some_and(|caller| caller.surplus) {
+            return Err(Turned::Later(Goodbye::Overload));
+        }
         let page = Page::of(&parts.headers, &doors.settings.allowed_origins)?;
         let lang = extract::lang(&parts.uri)?;
         let proof = Proof::of(parts, &page, doors)?;
@@ -61,6 +67,10 @@ impl Guest {
         }
         let since = doors.identity.now();
         let viewer = proof.viewer(doors).await?;
+        let may_come = doors.limits.allow(viewer.admin, caller.map(|caller| caller.peer), &parts.headers);
+        if !may_come {
+            return Err(Turned::Later(Goodbye::Overload));
+        }
         let line = doors.demo.as_ref().map(|demo| demo.cuts.line(viewer.admin)).transpose();
         let line = line.map_err(|CutOff| Turned::Cut)?;
         Ok(Guest { viewer, lang, proof, since, line })

@@ -11,6 +11,9 @@ use http::{HeaderValue, StatusCode, header};
 use super::{header_always, problem::Problem};
 use crate::telemetry::{Metrics, Readiness, metrics, readiness};
 
+/// Where health is asked for.
+pub const HEALTH: [&str; 2] = ["/livez", "/readyz"];
+
 /// Metrics and health are open also off loopback: they show nothing of anybody.
 pub fn router(metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()

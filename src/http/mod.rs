@@ -4,19 +4,25 @@ mod accept;
 mod caller;
 mod cut;
 mod demo;
+mod descriptors;
 #[cfg(feature = "protocol-echo")]
 mod echo;
 mod extract;
+mod gate;
 mod guarded;
 mod guest;
+mod limits;
 mod listen;
 mod management;
 mod origin;
 mod pages;
 mod problem;
 mod proof;
+mod proxies;
 mod publish;
+mod rate;
 mod recheck;
+mod request_line;
 mod socket;
 mod tickets;
 mod upgrade;
@@ -27,6 +33,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::Request,
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -40,7 +47,10 @@ use tower_http::{
 
 pub use accept::{Connections, bind, serve};
 pub use demo::{Demo, DemoDoors, File, Pace};
+pub use descriptors::connections;
+pub use limits::Limits;
 pub use management::router as management;
+pub use proxies::Network;
 pub use publish::Publishing;
 pub use recheck::Recheck;
 
@@ -49,7 +59,9 @@ use crate::{
     identity::{Identity, Tickets},
     telemetry::{Metrics, Readiness},
 };
+use caller::Caller;
 use problem::Problem;
+use request_line::LONGEST_ADDRESS;
 
 /// What the station needs to know.
 #[derive(Debug, Clone)]
@@ -70,8 +82,20 @@ pub struct Settings {
     pub send_buffer: usize,
     /// Connections at once.
     pub connections: usize,
+    pub new_connections_per_second: usize,
+    /// New streams a second, of one operator, and of one address where proxies are trusted that name it.
+    pub new_streams_per_operator: usize,
+    pub new_streams_per_address: usize,
+    pub trusted_proxies: Vec<Network>,
     /// How often the rights of an open stream are asked again.
     pub recheck: Duration,
+}
+
+impl Settings {
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits::new(self.new_streams_per_operator, self.new_streams_per_address, self.trusted_proxies.clone())
+    }
 }
 
 /// What handlers receive. A cheap clone.
@@ -83,6 +107,7 @@ pub struct Doors {
     pub identity: Identity,
     pub streams: Streams,
     pub recheck: Recheck,
+    pub limits: Limits,
     pub tickets: Tickets,
     pub publishing: Publishing,
     /// Where nothing is real.
@@ -108,7 +133,7 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .with_state(doors)
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
-        .layer(from_fn(one_host))
+        .layer(from_fn(is_in_order))
         // Outermost, so that refusals carry these as well: a script that may not read a 401 sees only "failed".
         .layer(cors)
         .layer(header_always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -135,11 +160,19 @@ fn cors(allowed: &[String]) -> CorsLayer {
         .max_age(Duration::from_secs(600))
 }
 
-/// A request names exactly one host: two of them may be two different things to us and to a proxy.
-async fn one_host(request: axum::extract::Request, next: Next) -> Response {
-    if request.headers().get_all(header::HOST).iter().count() == 1 {
-        next.run(request).await
-    } else {
+/// What says two things at once may be one of them to us and the other to a proxy; and who is too many is told so, but
+/// for those who ask how we are, and those who would listen: they are told so in their own way.
+async fn is_in_order(request: Request, next: Next) -> Response {
+    let (headers, path) = (request.headers(), request.uri().path());
+    let surplus = request.extensions().get::<Caller>().is_some_and(|caller| caller.surplus);
+    let listens = request.method() == Method::GET && ["/notifications", "/ws"].contains(&path);
+    if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > LONGEST_ADDRESS) {
+        Problem::AddressTooLong.into_response()
+    } else if headers.get_all(header::HOST).iter().count() != 1 {
         Problem::HostRequired.into_response()
+    } else if surplus && !listens && !management::HEALTH.contains(&path) {
+        Problem::Overload.into_response()
+    } else {
+        next.run(request).await
     }
 }

@@ -26,6 +26,7 @@ pub enum Problem {
     BadHandshake,
     UnknownProtocol,
     HostRequired,
+    AddressTooLong,
     NotFound,
     MethodNotAllowed,
     NoKey,
@@ -109,9 +110,11 @@ impl Problem {
                 "Pages of this origin may not come in here. The server's setting is ALLIM_ALLOWED_ORIGINS.",
             ),
             Problem::BadLanguage => (StatusCode::BAD_REQUEST, "bad_language", "`lang` is `ko` or `en`."),
-            Problem::UpgradeRequired | Problem::BadHandshake | Problem::UnknownProtocol | Problem::HostRequired => {
-                self.row_of_the_wire()
-            }
+            Problem::UpgradeRequired
+            | Problem::BadHandshake
+            | Problem::UnknownProtocol
+            | Problem::AddressTooLong
+            | Problem::HostRequired => self.row_of_the_wire(),
             Problem::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is nothing here."),
             Problem::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take this method.")
@@ -153,6 +156,11 @@ impl Problem {
             Problem::UnknownProtocol => {
                 (StatusCode::BAD_REQUEST, "unknown_protocol", "The sub-protocol spoken here is `allim.v1`.")
             }
+            Problem::AddressTooLong => (
+                StatusCode::URI_TOO_LONG,
+                "address_too_long",
+                "An address has 8 KB at most: path, ticket and position together.",
+            ),
             _ => (StatusCode::BAD_REQUEST, "host_required", "A request names exactly one host."),
         }
     }

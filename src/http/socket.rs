@@ -17,7 +17,7 @@ use futures::{
     future::{Either, select},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf, split},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf, split},
     sync::mpsc,
     time::{Instant, Interval, MissedTickBehavior, interval_at, timeout},
 };
@@ -44,9 +44,6 @@ const PING: Duration = Duration::from_secs(25);
 const PONG: Duration = Duration::from_secs(10);
 /// How long we wait for the other side of a close, and for our own last words to be taken.
 const CLOSING: Duration = Duration::from_secs(5);
-/// What a peer still had to say when we were done is read and forgotten: a socket closed over it is reset, and the
-/// reset would overtake our last words.
-const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// What one peer may do.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +125,6 @@ pub async fn converse(
     };
     if ending != Ending::Gone {
         let _ = timeout(CLOSING, writer.write.shutdown()).await;
-        let _ = timeout(LEFTOVERS, hearing.rest()).await;
     }
     ending
 }
@@ -247,12 +243,6 @@ impl<'a> Hearing<'a> {
         }
         *count = count.saturating_add(1);
         *count <= self.limits.messages_per_second
-    }
-
-    /// Whatever still comes, for nobody.
-    async fn rest(&mut self) {
-        let mut piece = [0; 1024];
-        while let Ok(1..) = self.messages.get_mut().read.read(&mut piece).await {}
     }
 }
 

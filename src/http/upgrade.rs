@@ -13,6 +13,7 @@ use super::{
     caller::{Caller, Held},
     guarded::Guarded,
     problem::Problem,
+    request_line::RequestLines,
 };
 use axum::{body::Body, response::Response};
 
@@ -80,8 +81,8 @@ impl Upgrade {
         tokio::spawn(async move {
             // The peer may be gone before the answer has left.
             let Ok(upgraded) = socket.await else { return };
-            match upgraded.downcast::<TokioIo<Guarded>>() {
-                Ok(parts) => work(Socket { io: parts.io.into_inner(), early: parts.read_buf, held }).await,
+            match upgraded.downcast::<TokioIo<RequestLines<Guarded>>>() {
+                Ok(parts) => work(Socket { io: parts.io.into_inner().socket, early: parts.read_buf, held }).await,
                 Err(_) => tracing::error!("a connection that is none of the accept loop's was upgraded"),
             }
         });

@@ -140,7 +140,8 @@ async fn the_page_and_the_words_for_machines_are_there() {
 
 /// Everybody of the cast with 125 tabs each; how the server ended, and how long it took.
 async fn ends_with_a_thousand_streams(signal: &str) {
-    let mut server = Server::demo(&[("ALLIM_DELIVER_STREAMS_PER_OPERATOR", "125")]).await;
+    let env = [("ALLIM_DELIVER_STREAMS_PER_OPERATOR", "125"), ("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "125")];
+    let mut server = Server::demo(&env).await;
     let mut opening = JoinSet::new();
     for number in CAST {
         let address = server.address;

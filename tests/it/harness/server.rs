@@ -84,7 +84,7 @@ impl Server {
         env: Vec<(String, String)>,
         folder: Arc<TempDir>,
     ) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_allim"))
+        let mut child = program(&env)
             .current_dir(folder.path())
             .envs(env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -186,6 +186,16 @@ impl Server {
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") * 1024
     }
 
+    /// Processor time that it has used.
+    pub fn worked(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("Linux");
+        let (_, behind_the_name) = stat.rsplit_once(") ").expect("a name");
+        let ticks =
+            behind_the_name.split(' ').skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum::<u64>();
+        // A hundred a second on every Linux that there is.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Bytes that the kernel holds for its peers, or from them, on this side of its connections.
     pub fn unsent(&self) -> u64 {
         let ours = format!(":{:04X}", self.address.port());
@@ -198,6 +208,15 @@ impl Server {
         });
         held.sum()
     }
+}
+
+/// The executable; with `DESCRIPTORS` in the environment it gets no more of them.
+fn program(env: &[(String, String)]) -> Command {
+    const EXECUTABLE: &str = env!("CARGO_BIN_EXE_allim");
+    let Some((_, most)) = env.iter().find(|(name, _)| name == "DESCRIPTORS") else { return Command::new(EXECUTABLE) };
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\"")).arg(EXECUTABLE);
+    shell
 }
 
 /// What comes out of it, and who reads that until its end.

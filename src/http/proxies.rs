@@ -1,0 +1,78 @@
+//! From which address a request comes, where proxies that are trusted stand in front.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+/// A network: its address and how many leading bits count.
+pub type Network = (IpAddr, u8);
+
+const FORWARDED: &str = "x-forwarded-for";
+
+/// The peer's address; where that is a trusted proxy, the last one that it or one before it names and nobody trusts. Who
+/// stands before that says what he likes.
+pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let lines: Vec<&str> = headers.get_all(FORWARDED).iter().filter_map(|line| line.to_str().ok()).collect();
+    let mut named = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let mut address = peer.to_canonical();
+    while trusted.iter().any(|network| contains(network, address)) {
+        match named.next().and_then(|text| text.trim().parse::<IpAddr>().ok()) {
+            Some(before) => address = before.to_canonical(),
+            None => break,
+        }
+    }
+    address
+}
+
+fn contains(&(network, bits): &Network, address: IpAddr) -> bool {
+    let (network, address, width) = match (network, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            (u128::from(network.to_bits()), u128::from(address.to_bits()), 32)
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128),
+        _ => return false,
+    };
+    let ignored = width - u32::from(bits);
+    network.checked_shr(ignored) == address.checked_shr(ignored)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn seen(peer: &str, lines: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED, HeaderValue::from_str(line).unwrap());
+        }
+        let trusted =
+            [("10.0.0.0".parse().unwrap(), 8), ("fd00::".parse().unwrap(), 8), ("192.168.1.7".parse().unwrap(), 32)];
+        address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn only_those_who_are_trusted_are_believed() {
+        assert_eq!(seen("203.0.113.9", &["198.51.100.1"]), "203.0.113.9", "anybody may write that header");
+        assert_eq!(seen("10.1.2.3", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(
+            seen("10.1.2.3", &["1.1.1.1, 198.51.100.1, 10.9.9.9"]),
+            "198.51.100.1",
+            "what stands before is a claim"
+        );
+        assert_eq!(seen("10.1.2.3", &["1.1.1.1", "198.51.100.1", "192.168.1.7"]), "198.51.100.1");
+        assert_eq!(seen("::ffff:10.1.2.3", &["2001:db8::1"]), "2001:db8::1");
+        assert_eq!(seen("fd00::1", &["192.168.1.8"]), "192.168.1.8");
+        for nothing in [&[][..], &["unknown"], &[""], &["10.0.0.1"]] {
+            assert!(seen("10.1.2.3", nothing).starts_with("10."), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn a_network_of_no_bits_is_everybody() {
+        assert!(contains(&("0.0.0.0".parse().unwrap(), 0), "203.0.113.9".parse().unwrap()));
+        assert!(!contains(&("0.0.0.0".parse().unwrap(), 0), "2001:db8::1".parse().unwrap()));
+        assert!(contains(&("::".parse().unwrap(), 0), "2001:db8::1".parse().unwrap()));
+    }
+}
