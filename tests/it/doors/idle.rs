@@ -9,9 +9,10 @@ use tokio::{
 };
 
 use crate::harness::{
-    Accounts, Kafka, Listener, PATIENCE, Publisher, Server,
+    Accounts, Kafka, Listener, PATIENCE, Publisher, Server, Story,
     accounts::token,
     program::{self, skip},
+    transport::{Line, Transport},
     until,
 };
 
@@ -111,6 +112,42 @@ async fn fault_74_half_of_something_is_not_waited_for() {
     publisher.tell("mall:7", "mall:7", "and on").await;
     listener.hears("and on").await;
     until("only the stream is left", async || server.metric("allim_connections").await <= 2.0).await;
+}
+
+/// A peer that is cut off by a dead network says nothing, not even that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_60_a_peer_that_vanishes_without_a_word_is_noticed() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    // Nothing but what is not acknowledged tells it here: beats are small and fit into the kernel's buffer for long.
+    let env = [
+        ("ALLIM_DELIVER_HEARTBEAT_SECONDS", "1"),
+        ("ALLIM_DELIVER_SLOW_AFTER_SECONDS", "600"),
+        ("ALLIM_HTTP_WRITE_DEADLINE_SECONDS", "5"),
+    ];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let mut stays = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    stays.live().await;
+    let mut vanish = Vec::new();
+    for over in [Transport::Sse, Transport::WebSocket] {
+        let line = Line::open(over, server.address, &token(2, &[7], None, false), None).await.unwrap();
+        let mut listener = Listener { line, story: Story::default() };
+        listener.live().await;
+        vanish.push(listener);
+    }
+    assert_eq!(server.metric("allim_streams").await, 3.0);
+    // From here on its system throws away whatever comes, and acknowledges nothing.
+    const NOTHING: socket2::SockFilter = socket2::SockFilter::new(0x06, 0, 0, 0);
+    for listener in &vanish {
+        socket2::SockRef::from(listener.line.socket()).attach_filter(&[NOTHING]).unwrap();
+    }
+    let give_up = tokio::time::Instant::now() + PATIENCE;
+    while server.metric("allim_streams").await > 1.0 || server.metric("allim_connections").await > 2.0 {
+        stays.event("beat").await;
+        assert!(tokio::time::Instant::now() < give_up, "they are still there");
+    }
+    let publisher = Publisher::new(kafka.address);
+    publisher.tell("mall:7", "mall:7", "and on").await;
+    stays.hears("and on").await;
 }
 
 fn key_sha256(key: &str) -> String {
