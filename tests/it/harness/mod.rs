@@ -9,6 +9,7 @@ pub mod checker;
 pub mod crowd;
 pub mod kafka;
 pub mod listener;
+pub mod nginx;
 pub mod posts;
 pub mod program;
 pub mod publisher;
