@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{Settings, caller::Caller, gate::Gate, guarded::Guarded, request_line::RequestLines};
+use super::{Settings, caller::Caller, first_line::FirstLine, gate::Gate, guarded::Guarded};
 use crate::telemetry::Metrics;
 
 /// Waiting for the kernel's queue; a storm of reconnects is longer than the usual 128.
@@ -105,7 +105,7 @@ async fn converse(socket: TcpStream, caller: Caller, router: Router, settings: S
         .max_headers(HEADERS)
         // Who is too many has one answer, and makes room.
         .keep_alive(!caller.surplus);
-    let io = TokioIo::new(RequestLines::new(Guarded::new(socket, settings.write_deadline)));
+    let io = TokioIo::new(FirstLine::new(Guarded::new(socket, settings.write_deadline)));
     let held = caller.held.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(caller.clone());
