@@ -122,7 +122,7 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
     let router = Router::new();
     #[cfg(feature = "protocol-echo")]
     let router = router.merge(echo::routes());
-    router
+    let router = router
         .merge(pages::routes())
         .route("/notifications", get(listen::sse).post(publish::publish))
         .route("/ws", get(websocket::open))
@@ -131,7 +131,13 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
         .merge(demo)
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
-        .with_state(doors)
+        .with_state(doors);
+    behind_the_doors(router, cors)
+}
+
+/// What every request comes through, and every answer.
+fn behind_the_doors(router: Router, cors: CorsLayer) -> Router {
+    router
         .layer(CatchPanicLayer::custom(|_| Problem::Internal.into_response()))
         .layer(from_fn(is_in_order))
         // Outermost, so that refusals carry these as well: a script that may not read a 401 sees only "failed".
@@ -174,5 +180,35 @@ async fn is_in_order(request: Request, next: Next) -> Response {
         Problem::Overload.into_response()
     } else {
         next.run(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::StatusCode;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[expect(clippy::panic, reason = "it is what this is about")]
+    async fn breaks() {
+        panic!("the secret of mall 1001");
+    }
+
+    #[tokio::test]
+    async fn fault_55_a_panic_ends_its_own_request_and_says_nothing_of_why() {
+        let fine = || async { "fine" };
+        let router = Router::new().route("/breaks", get(breaks)).route("/fine", get(fine));
+        let router = behind_the_doors(router, cors(&[]));
+        for (path, status) in [("/breaks", StatusCode::INTERNAL_SERVER_ERROR), ("/fine", StatusCode::OK)] {
+            let request = Request::builder().uri(path).header(header::HOST, "here").body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            assert!(!String::from_utf8_lossy(&body).contains("secret"), "{body:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod crowded;
 mod demo_mall;
 mod doors;
 mod drain;
+mod echo;
 mod first_run;
 mod harness;
 mod identity;

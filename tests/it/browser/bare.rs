@@ -15,7 +15,8 @@ const BOTH: [&str; 2] = ["/sse.html", "/websocket.html"];
 
 const TITLES: &str = "[...document.querySelectorAll('.list li[data-id] h3')].map((h3) => h3.textContent)";
 const COUNTS: &str = "[...document.querySelectorAll('.counts b')].map((b) => Number(b.textContent))";
-const STATE: &str = "document.querySelector('.state').dataset.state";
+/// Until the page has asked who there is, there is no pane.
+const STATE: &str = "document.querySelector('.state')?.dataset.state";
 const SAYS: &str = "document.querySelector('.state span').textContent";
 const WIRE: &str = "document.querySelector('.pane details pre').textContent";
 

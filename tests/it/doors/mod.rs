@@ -1,5 +1,6 @@
-//! The doors: whoever says nothing, or half of something, is sent away in time, and nobody else notices.
+//! The doors: what is too long, too much, too slow or only half said is refused in time, and nobody else notices.
 
+mod idle;
 mod refusals;
 
 use tokio::{
@@ -7,33 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Accounts, Kafka, Listener, PATIENCE, Publisher, Server, accounts::token, until};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn half_a_head_is_not_waited_for() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let server = Server::start(&kafka, &accounts, &[("ALLIM_HTTP_HEAD_DEADLINE_SECONDS", "1")]).await;
-    let publisher = Publisher::new(kafka.address);
-    let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
-    listener.live().await;
-    let whole = format!("GET /livez HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
-    let shapes = ["", "G", "PRI * HTTP/2.0\r\n", "GET /notif", "GET / HTTP/1.1\r\nHost: a\r\nX-Half: ", whole.as_str()];
-    let mut idle = Vec::new();
-    for shape in shapes {
-        let mut socket = TcpStream::connect(server.address).await.unwrap();
-        socket.write_all(shape.as_bytes()).await.unwrap();
-        idle.push(socket);
-    }
-    for (socket, shape) in idle.iter_mut().zip(shapes) {
-        let mut answer = Vec::new();
-        let end = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await;
-        assert!(end.is_ok(), "still open after {PATIENCE:?}: {shape:?}");
-    }
-    // The stream outlives the deadline of its own head.
-    publisher.tell("mall:7", "mall:7", "and on").await;
-    listener.hears("and on").await;
-    until("only the stream is left", async || server.metric("allim_connections").await <= 2.0).await;
-}
+use crate::harness::{PATIENCE, Server};
 
 /// Sends it and reads the answer to its end, while it is still being sent where need be.
 async fn answer_to(server: &Server, request: &[u8]) -> String {

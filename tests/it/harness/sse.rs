@@ -11,7 +11,7 @@ pub use super::blocks::{Event, parse};
 use super::{blocks::take_block, secrets};
 
 pub struct Stream {
-    socket: TcpStream,
+    pub socket: TcpStream,
     pub status: u16,
     pub head: String,
     chunked: bool,

@@ -2,6 +2,8 @@
 
 use std::{io, net::SocketAddr};
 
+use tokio::net::TcpStream;
+
 use super::{
     apache,
     sse::{Event, Stream},
@@ -61,6 +63,13 @@ impl Line {
         match self {
             Line::Sse(stream) => stream.next().await,
             Line::WebSocket(socket) => socket.next().await,
+        }
+    }
+
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Line::Sse(stream) => &stream.socket,
+            Line::WebSocket(socket) => &socket.socket,
         }
     }
 

@@ -14,7 +14,7 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 pub struct Socket {
-    socket: TcpStream,
+    pub socket: TcpStream,
     raw: Vec<u8>,
     /// Every text that came, one behind the other.
     pub body: Vec<u8>,
