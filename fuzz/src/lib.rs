@@ -30,7 +30,7 @@ pub mod identity {
 pub mod hub {
     //! The hot sink: what a frame is.
     mod frame;
-    pub use frame::{Coat, Frame, GapReason, Kind, Wire};
+    pub use frame::{ByeReason, Coat, Frame, GapReason, Kind, Wire};
 }
 
 #[path = "../../src/deliver"]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use allim_fuzz::{
     deliver::sse::SSE,
-    hub::{Coat, Frame, Kind},
+    hub::{ByeReason, Coat, Frame, Kind},
     notification::{Epoch, Position, Vector},
     publish::{self, sse::Reader},
     reading::{by_the_letter, lines_as_unicode_has_them},
@@ -18,7 +18,8 @@ use allim_fuzz::{
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 
-const KINDS: [Kind; 7] = [Kind::Hello, Kind::Notification, Kind::Job, Kind::Gap, Kind::Status, Kind::Beat, Kind::Bye];
+const KINDS: [Kind; 7] =
+    [Kind::Hello, Kind::Notification, Kind::Job, Kind::Gap, Kind::Status, Kind::Beat, Kind::Bye(ByeReason::Restart)];
 
 struct Asked {
     frame: Frame,

@@ -116,7 +116,8 @@ pub async fn converse(
                     Ending::Answered | Ending::Gone => Bytes::new(),
                 };
                 if ending != Ending::Gone {
-                    let told = async { answers.send(Answer::Last(last)).await.is_ok() && written.await.is_ok() };
+                    // At once: the word waits for room that only writing makes.
+                    let told = async { tokio::join!(answers.send(Answer::Last(last)), written) };
                     let _ = timeout(CLOSING, told).await;
                 }
                 ending

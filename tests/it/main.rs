@@ -31,6 +31,7 @@ mod signals;
 mod slow_readers;
 mod tickets;
 mod tidy;
+mod websocket_abuse;
 mod what_is_seen;
 mod who_may_listen;
 mod words;

@@ -4,7 +4,7 @@
 //! of them run. `cargo test` alone runs what is there and says what it left out.
 
 use allim::notification::Position;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{
     Accounts, Kafka, Listener, Publisher, Server, Story,
@@ -107,6 +107,21 @@ impl Foreign {
     }
 }
 
+/// What reads event streams, and what reads WebSockets: the program, its file, its package.
+const EVENT_STREAMS: [(Runner, &str, &str); 2] =
+    [(Runner::Node, "resume_eventsource.mjs", "eventsource"), (Runner::Python, "resume_httpx_sse.py", "httpx-sse")];
+const WEBSOCKETS: [(Runner, &str, &str); 2] =
+    [(Runner::Node, "resume_ws.mjs", "ws"), (Runner::Python, "resume_websockets.py", "websockets")];
+
+/// Where such a program knocks.
+fn url_for(file: &str, server: &str) -> String {
+    if WEBSOCKETS.iter().any(|(_, one, _)| *one == file) {
+        format!("{}/ws", server.replacen("http", "ws", 1))
+    } else {
+        format!("{server}/notifications")
+    }
+}
+
 /// A quiet listener is moved along by beats alone, is cut, and comes back where it was.
 async fn comes_back_without_a_gap(runner: Runner, file: &str, needs: &str) {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
@@ -118,7 +133,7 @@ async fn comes_back_without_a_gap(runner: Runner, file: &str, needs: &str) {
     ];
     let server = Server::start(&kafka, &accounts, &env).await;
     let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
-    let url = format!("{}/notifications", wire.url());
+    let url = url_for(file, &wire.url());
     let arguments = [url.as_str(), &token(1, &[7], None, false)];
     let Some(program) = Program::start(runner, file, needs, &arguments) else { return };
     let mut quiet = Foreign { program, story: Story::default() };
@@ -158,6 +173,66 @@ async fn eventsource_comes_back_without_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn httpx_sse_comes_back_without_a_gap() {
     comes_back_without_a_gap(Runner::Python, "resume_httpx_sse.py", "httpx-sse").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ws_comes_back_without_a_gap() {
+    comes_back_without_a_gap(Runner::Node, "resume_ws.mjs", "ws").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websockets_comes_back_without_a_gap() {
+    comes_back_without_a_gap(Runner::Python, "resume_websockets.py", "websockets").await;
+}
+
+/// Texts that have broken one decoder or another; each is read by five, over both transports.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_decoders_read_the_same_of_both_transports() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let odd = [
+        "새 주문 😀",
+        "a\r\nid: 7\rdata: x\n\nevent: bye",
+        "\u{85}\u{2028}\u{2029}\u{feff}",
+        "\"quotes\" \\ and \u{1} and \u{1f}",
+        "]]>{}</script>",
+        "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} ـب e\u{301}",
+        "x",
+    ];
+    let titles: Vec<String> = (0..50).map(|i| format!("{i} {}", odd[i % odd.len()])).collect();
+    let mut ours = Listener::open(server.address, &token(1, &[7], None, false), None).await;
+    ours.live().await;
+    let mut foreign = Vec::new();
+    for (runner, file, needs) in EVENT_STREAMS.into_iter().chain(WEBSOCKETS) {
+        let url = url_for(file, &format!("http://{}", server.address));
+        let arguments = [url.as_str(), &token(2, &[7], None, false)];
+        let Some(program) = Program::start(runner, file, needs, &arguments) else { continue };
+        let mut one = Foreign { program, story: Story::default() };
+        one.until(|story| story.live == Some(true)).await;
+        foreign.push((file, one));
+    }
+    for (i, title) in titles.iter().enumerate() {
+        let event =
+            json!({"type": "test.happened", "audience": "mall:7", "title": title, "data": {"odd": odd[i % odd.len()]}});
+        publisher.json("mall:7", &event).await;
+    }
+    let mut of_ours = Vec::new();
+    while of_ours.len() < titles.len() {
+        let event = ours.event("message").await;
+        of_ours.push((event.id.clone(), event.json()));
+    }
+    assert_eq!(of_ours.iter().map(|(_, said)| said["title"].as_str().unwrap()).collect::<Vec<_>>(), titles);
+    for (file, mut one) in foreign {
+        let mut of_one = Vec::new();
+        while of_one.len() < titles.len() {
+            let event = one.next().await;
+            if event.name == "message" {
+                of_one.push((event.id.clone(), event.json()));
+            }
+        }
+        assert_eq!(of_one, of_ours, "{file}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
