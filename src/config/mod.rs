@@ -319,6 +319,7 @@ fn read_http(r: &mut Reader) -> Option<http::Settings> {
     let of_an_operator = r.get("http.new_streams_per_operator", parse::count(1..=1_000_000));
     let of_an_address = r.get("http.new_streams_per_address", parse::count(1..=1_000_000));
     let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
+    let h2c = r.get("http.h2c", parse::switch);
     let recheck = r.get("http.recheck_seconds", parse::seconds(1..=3_600));
     Some(http::Settings {
         listen: listen?,
@@ -334,6 +335,7 @@ fn read_http(r: &mut Reader) -> Option<http::Settings> {
         new_streams_per_operator: of_an_operator?,
         new_streams_per_address: of_an_address?,
         trusted_proxies,
+        h2c: h2c?,
         recheck: recheck?,
     })
 }

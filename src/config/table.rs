@@ -133,6 +133,7 @@ pub const SETTINGS: &[Setting] = &[
     is("http.new_connections_per_second", "2000", "New connections a second; more are told to come back later, and those that are open go on."),
     is("http.new_streams_per_operator", "100", "New streams of one operator a second: a client that reconnects in a loop is told to come back later."),
     is("http.new_streams_per_address", "200", "New streams of one address a second, where `trusted_proxies` says who names it; without, nobody's address is counted."),
+    is("http.h2c", "off", "Whether proxies may speak HTTP/2 without TLS to us, beside HTTP/1.1; WebSockets are opened over HTTP/1.1."),
     is("http.recheck_seconds", "60", "How often the rights of an open stream are asked again."),
 
     is("tickets.life_seconds", "30", "How long a ticket can be redeemed; a browser does so at once."),

@@ -10,11 +10,14 @@ use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{Settings, caller::Caller, first_line::FirstLine, gate::Gate, guarded::Guarded};
+use super::{Settings, caller::Caller, first_line::FirstLine, gate::Gate, guarded::Guarded, h2c};
 use crate::telemetry::Metrics;
 
 /// Waiting for the kernel's queue; a storm of reconnects is longer than the usual 128.
@@ -58,7 +61,7 @@ impl Connections {
     pub async fn end(&self, at_most: Duration) {
         self.closing.cancel();
         self.tracker.close();
-        let _ = tokio::time::timeout(at_most, self.tracker.wait()).await;
+        let _ = timeout(at_most, self.tracker.wait()).await;
     }
 }
 
@@ -97,6 +100,17 @@ pub async fn serve(
 /// One connection from its first byte to its last, or until it goes on as something else than HTTP.
 async fn converse(socket: TcpStream, caller: Caller, router: Router, settings: Settings) {
     prepare(&socket, &settings);
+    if settings.h2c {
+        let asked = tokio::select! {
+            asked = timeout(settings.head_deadline, h2c::is_spoken(&socket)) => asked,
+            () = caller.held.closing() => return,
+        };
+        match asked {
+            Ok(Ok(true)) => return Box::pin(h2c::converse(socket, caller, router, &settings)).await,
+            Ok(Ok(false)) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
     let mut http1 = hyper::server::conn::http1::Builder::new();
     http1
         .timer(TokioTimer::new())

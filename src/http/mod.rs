@@ -12,6 +12,7 @@ mod first_line;
 mod gate;
 mod guarded;
 mod guest;
+mod h2c;
 mod limits;
 mod listen;
 mod management;
@@ -87,6 +88,8 @@ pub struct Settings {
     pub new_streams_per_operator: usize,
     pub new_streams_per_address: usize,
     pub trusted_proxies: Vec<Network>,
+    /// HTTP/2 without TLS beside HTTP/1.1.
+    pub h2c: bool,
     /// How often the rights of an open stream are asked again.
     pub recheck: Duration,
 }

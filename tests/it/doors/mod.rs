@@ -1,5 +1,6 @@
 //! The doors: what is too long, too much, too slow or only half said is refused in time, and nobody else notices.
 
+mod h2c;
 mod idle;
 mod refusals;
 

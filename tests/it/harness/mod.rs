@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod browser;
 pub mod checker;
 pub mod crowd;
+pub mod http2;
 pub mod kafka;
 pub mod listener;
 pub mod nginx;
