@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::{Settings, caller::Caller, gate::Gate, guarded::Guarded, h2c, request_line::RequestLines};
+use super::{Settings, caller::Caller, first_line::FirstLine, gate::Gate, guarded::Guarded, h2c};
 use crate::telemetry::Metrics;
 
 /// Waiting for the kernel's queue; a storm of reconnects is longer than the usual 128.
@@ -119,7 +119,7 @@ async fn converse(socket: TcpStream, caller: Caller, router: Router, settings: S
         .max_headers(HEADERS)
         // Who is too many has one answer, and makes room.
         .keep_alive(!caller.surplus);
-    let io = TokioIo::new(RequestLines::new(Guarded::new(socket, settings.write_deadline)));
+    let io = TokioIo::new(FirstLine::new(Guarded::new(socket, settings.write_deadline)));
     let held = caller.held.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(caller.clone());

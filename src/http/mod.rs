@@ -8,6 +8,7 @@ mod descriptors;
 #[cfg(feature = "protocol-echo")]
 mod echo;
 mod extract;
+mod first_line;
 mod gate;
 mod guarded;
 mod guest;
@@ -23,7 +24,6 @@ mod proxies;
 mod publish;
 mod rate;
 mod recheck;
-mod request_line;
 mod socket;
 mod tickets;
 mod upgrade;
@@ -61,8 +61,8 @@ use crate::{
     telemetry::{Metrics, Readiness},
 };
 use caller::Caller;
+use first_line::LONGEST_ADDRESS;
 use problem::Problem;
-use request_line::LONGEST_ADDRESS;
 
 /// What the station needs to know.
 #[derive(Debug, Clone)]

@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
     caller::{Caller, Held},
+    first_line::FirstLine,
     guarded::Guarded,
     problem::Problem,
-    request_line::RequestLines,
 };
 use axum::{body::Body, response::Response};
 
@@ -81,7 +81,7 @@ impl Upgrade {
         tokio::spawn(async move {
             // The peer may be gone before the answer has left.
             let Ok(upgraded) = socket.await else { return };
-            match upgraded.downcast::<TokioIo<RequestLines<Guarded>>>() {
+            match upgraded.downcast::<TokioIo<FirstLine<Guarded>>>() {
                 Ok(parts) => work(Socket { io: parts.io.into_inner().socket, early: parts.read_buf, held }).await,
                 Err(_) => tracing::error!("a connection that is none of the accept loop's was upgraded"),
             }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use http::request::Parts;
+use http::{header, request::Parts};
 use http_body_util::BodyDataStream;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use super::{
     caller::Held,
     cut, extract,
     guest::{Coming, Guest, Turned},
+    origin::Page,
     problem::Problem,
     socket::{Ending, Hearing, Limits, Said, converse},
     upgrade::{Socket, Upgrade},
@@ -41,6 +42,10 @@ const MISTAKES: u32 = 3;
 /// Opens a stream.
 pub async fn open(State(doors): State<Doors>, mut parts: Parts) -> Result<Response, Problem> {
     let upgrade = Upgrade::of(&mut parts, Some(PROTOCOL))?;
+    // Every browser says from which page a WebSocket comes; what says nothing and has somebody's cookie is none.
+    if parts.headers.contains_key(header::COOKIE) && !parts.headers.contains_key(header::AUTHORIZATION) {
+        Page::of(&parts.headers, &doors.settings.allowed_origins)?.may_act_with_a_cookie()?;
+    }
     let come = Guest::of(&parts, &doors).await.and_then(|guest| {
         let line = guest.line.clone();
         let (coming, body) = guest.enter(&WEBSOCKET, &doors)?;

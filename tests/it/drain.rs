@@ -82,8 +82,14 @@ async fn fault_46_a_node_of_two_leaves_under_load_and_nobody_misses_or_repeats_a
     let mut leaves = Server::start(&kafka, &accounts, &env).await;
     let stays = Arc::new(Server::start(&kafka, &accounts, &env).await);
     let publisher = Arc::new(Publisher::new(kafka.address));
-    let listeners: Vec<(u64, Listener)> =
-        stream::iter(0..ALL).map(async |i| (i, listen(&leaves, i).await)).buffer_unordered(50).collect().await;
+    let listeners: Vec<(u64, Listener)> = stream::iter(0..ALL)
+        .map(|i| {
+            let leaves = &leaves;
+            async move { (i, listen(leaves, i).await) }
+        })
+        .buffer_unordered(50)
+        .collect()
+        .await;
     let (returns, (done, over)) = (Arc::default(), watch::channel(false));
     let mut staying = JoinSet::new();
     for (i, listener) in listeners {
@@ -165,12 +171,23 @@ async fn fault_47_it_ends_in_time_while_kafka_and_the_account_service_are_away()
     until("it is noticed", async || server.metric("allim_log_live").await == 0.0).await;
     let asked = Instant::now();
     server.signal("TERM");
-    let goodbyes = listeners.into_iter().map(async |listener| bye(listener.line).await.json()["reason"].clone());
+    let goodbyes = listeners.into_iter().map(|listener| async { bye(listener.line).await.json()["reason"].clone() });
     let reasons: Vec<serde_json::Value> = futures::future::join_all(goodbyes).await;
     assert!(reasons.iter().all(|reason| reason == "restart"), "{reasons:?}");
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     // The window, two seconds for whoever hangs, one and a half for the last words.
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}\n{}", asked.elapsed(), server.log());
+}
+
+/// Whether it hears what is published, or is told goodbye before.
+async fn hears_on(listener: &mut Listener) -> bool {
+    loop {
+        match listener.next().await {
+            Some(event) if event.name == "message" => return true,
+            Some(event) if event.name != "bye" => {}
+            _ => return false,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,15 +210,7 @@ async fn while_it_leaves_it_is_not_ready_and_newcomers_are_sent_to_another_node(
     // Its time is not over yet: who listens hears on.
     let publisher = Publisher::new(kafka.address);
     publisher.tell("everyone", "k", "still here").await;
-    let heard = stays.iter_mut().map(async |listener| {
-        loop {
-            match listener.next().await {
-                Some(event) if event.name == "message" => return true,
-                Some(event) if event.name != "bye" => {}
-                _ => return false,
-            }
-        }
-    });
+    let heard = stays.iter_mut().map(hears_on);
     let heard = futures::future::join_all(heard).await.into_iter().filter(|heard| *heard).count();
     assert!(heard >= 28, "only {heard} of 30 are left of a window of ten minutes");
     // A second signal is somebody who does not want to wait.

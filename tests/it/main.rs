@@ -22,6 +22,7 @@ mod model;
 mod origins;
 mod other_clients;
 mod pages;
+mod proxies;
 mod publish;
 mod publish_http;
 mod regressions;

@@ -114,7 +114,7 @@ async fn a_ticket_opens_one_stream_on_each_node_that_has_the_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_hundred_who_come_at_once_with_one_ticket_one_is_let_in() {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let (one, other) = two_nodes(&kafka, &accounts, &[]).await;
+    let (one, other) = two_nodes(&kafka, &accounts, &[("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "200")]).await;
     let text = ticket(&one, &token(7, &[1001], None, false)).await;
     for server in [&one, &other] {
         let mut race = JoinSet::new();
@@ -149,7 +149,7 @@ async fn a_ticket_that_is_late_or_of_another_page_or_operator_opens_nothing() {
     for beside in [("Authorization", bearer(&another).as_str()), ("Cookie", cookie.as_str())] {
         assert_eq!(refused(&server, &text, &[ORIGIN, beside]).await, "ticket_of_other_operator");
     }
-    for bad in ["", "undefined", &text[1..], &text[..text.len() - 1], &text.to_ascii_uppercase(), &"A".repeat(20_000)] {
+    for bad in ["", "undefined", &text[1..], &text[..text.len() - 1], &text.to_ascii_uppercase(), &"A".repeat(7_000)] {
         assert_eq!(refused(&server, bad, &[ORIGIN]).await, "bad_ticket", "{bad}");
     }
     // A token in the URL is no better for a ticket beside it.

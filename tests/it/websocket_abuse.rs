@@ -316,6 +316,8 @@ async fn fault_72_handshakes_that_are_none_and_what_is_offered() {
     let stage = Stage::new().await;
     let server = &stage.server;
     let good = handshake(server.address, &token(666, &[7], None, false));
+    let bearer = format!("Authorization: Bearer {}\r\n", token(666, &[7], None, false));
+    let by_cookie = good.replace(&bearer, &format!("Cookie: allim_token={}\r\n", token(666, &[7], None, false)));
     let answer = async |request: String| Stream::raw(server.address, &format!("{request}\r\n")).await.unwrap();
     for (what, request, status, code) in [
         ("another version", good.replace("Version: 13", "Version: 12"), 426, "upgrade_required"),
@@ -333,6 +335,13 @@ async fn fault_72_handshakes_that_are_none_and_what_is_offered() {
         ("a strange origin", format!("{good}Origin: https://evil.example.com\r\n"), 403, "origin_refused"),
         ("no origin at all", format!("{good}Origin: null\r\n"), 403, "origin_refused"),
         ("another method", good.replace("GET", "POST"), 405, "method_not_allowed"),
+        ("a cookie of no page", by_cookie.clone(), 403, "origin_refused"),
+        (
+            "a cookie, and a page of elsewhere",
+            format!("{by_cookie}Sec-Fetch-Site: cross-site\r\n"),
+            403,
+            "origin_refused",
+        ),
     ] {
         let refused = answer(request).await;
         assert_eq!(refused.status, status, "{what}: {}", refused.head);
@@ -346,7 +355,9 @@ async fn fault_72_handshakes_that_are_none_and_what_is_offered() {
     let offered = answer(format!("{good}{offers}Origin: http://{}\r\n", server.address)).await;
     assert_eq!((offered.status, offered.header("sec-websocket-extensions")), (101, None));
     assert_eq!(offered.header("sec-websocket-protocol"), None);
-    drop((several, offered));
+    let ours = answer(format!("{by_cookie}Origin: http://{}\r\n", server.address)).await;
+    assert_eq!(ours.status, 101, "{}", ours.head);
+    drop((several, offered, ours));
     // Whoever compresses all the same sets a bit that nobody agreed on.
     assert_eq!(stage.after(&frame(FIN | 0x40 | TEXT, &[0x2a, 0x4e, 0x55, 0x00])).await.code, Some(1002));
 

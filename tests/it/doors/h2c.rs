@@ -137,12 +137,9 @@ async fn fault_74_half_a_beginning_of_http2_is_not_waited_for_nor_a_connection_o
             assert_eq!(peer.goes_away, stop == 3, "{stop}: {frames:?}");
         });
     }
-    let all = async {
-        while let Some(closed) = closing.join_next().await {
-            closed.unwrap()
-        }
-    };
-    tokio::time::timeout(PATIENCE, all).await.expect("closed in time");
+    while let Some(closed) = closing.join_next().await {
+        closed.unwrap();
+    }
     Publisher::new(kafka.address).tell("mall:7", "k", "and on").await;
     stays.hears(1, "and on").await;
 }
@@ -160,18 +157,14 @@ async fn an_answer_that_nobody_takes_is_given_up_alone() {
     peer.hears(1, r#""live":true"#).await;
     peer.ask(3, "/allim.js", &[]).await;
     peer.listen(5, &token(2, &[7], None, false)).await;
-    let both_are_given_up = async {
-        let mut given_up = BTreeSet::new();
-        while given_up.len() < 2 {
-            let frame = peer.frame().await.expect("it stays");
-            assert!(frame.kind != kind::DATA || frame.stream == 1, "{frame:?}");
-            if frame.kind == kind::RST_STREAM {
-                given_up.insert(frame.stream);
-            }
-        }
-        assert_eq!(given_up, BTreeSet::from([3, 5]));
+    let mut given_up = BTreeSet::new();
+    let both = |frame: &Frame| {
+        assert!(frame.kind != kind::DATA || frame.stream == 1, "{frame:?}");
+        given_up.extend((frame.kind == kind::RST_STREAM).then_some(frame.stream));
+        given_up.len() == 2
     };
-    tokio::time::timeout(PATIENCE, both_are_given_up).await.expect("they are given up in time");
+    peer.until("both are given up", both).await;
+    assert_eq!(given_up, BTreeSet::from([3, 5]));
     until("its place is free", async || server.metric("allim_streams").await <= 1.0).await;
     Publisher::new(kafka.address).tell("mall:7", "k", "and on").await;
     peer.hears(1, "and on").await;

@@ -56,6 +56,18 @@ async fn is_refused_in_its_way(server: &Server) {
     assert_eq!(server.get("/livez").await.0, 200);
 }
 
+async fn is_shut(socket: &mut TcpStream) -> bool {
+    let mut nothing = [0; 1];
+    matches!(tokio::time::timeout(Duration::from_millis(500), socket.read(&mut nothing)).await, Ok(Ok(0) | Err(_)))
+}
+
+/// One of many who come at once. More refusals than there are places for get not even a word.
+async fn knocks(server: &Server, i: u64) -> Option<Listener> {
+    let over = if i.is_multiple_of(2) { Transport::Sse } else { Transport::WebSocket };
+    let line = Line::open(over, server.address, &token(100 + i / 5, &[7], None, false), None).await.ok()?;
+    is_let_in(Listener { line, story: Story::default() }).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_there_may_be_are_told_so_and_those_that_are_open_go_on() {
     let (_kafka, _accounts, server, publisher) = stage(&[("ALLIM_HTTP_CONNECTIONS", "40")]).await;
@@ -70,13 +82,10 @@ async fn more_connections_than_there_may_be_are_told_so_and_those_that_are_open_
 
     // More than may be refused with a word are dropped without.
     let mut silent: Vec<TcpStream> =
-        join_all((0..20).map(async |_| TcpStream::connect(server.address).await.unwrap())).await;
+        join_all((0..20).map(|_| TcpStream::connect(server.address))).await.into_iter().flatten().collect();
     let dropped = async || server.metric(r#"allim_connections_refused_total{reason="dropped"}"#).await;
     until("some are dropped", async || dropped().await >= 16.0).await;
-    let ends = silent.iter_mut().map(async |socket| {
-        let mut nothing = [0; 1];
-        matches!(tokio::time::timeout(Duration::from_millis(500), socket.read(&mut nothing)).await, Ok(Ok(0) | Err(_)))
-    });
+    let ends = silent.iter_mut().map(is_shut);
     let ended = join_all(ends).await.into_iter().filter(|ended| *ended).count();
     assert!((16..20).contains(&ended), "{ended} of 20 are dropped; four places are for words");
     drop(silent);
@@ -97,13 +106,7 @@ async fn three_times_as_many_as_may_come_are_sent_away_at_once_and_open_streams_
     steady.live().await;
     let (mut welcome, mut refused) = (Vec::new(), 0);
     for round in 0..3 {
-        let came = (0..150).map(async |i| {
-            let over = if i % 2 == 0 { Transport::Sse } else { Transport::WebSocket };
-            let line = Line::open(over, server.address, &token(100 + i / 5, &[7], None, false), None).await;
-            // More refusals than there are places for: not even a word.
-            let Ok(line) = line else { return None };
-            is_let_in(Listener { line, story: Story::default() }).await
-        });
+        let came = (0..150).map(|i| knocks(&server, i));
         let came = join_all(came).await;
         refused += came.iter().filter(|one| one.is_none()).count();
         welcome.extend(came.into_iter().flatten());
@@ -190,7 +193,7 @@ async fn fault_53_without_descriptors_newcomers_are_refused_and_nobody_else_noti
     assert!(server.log().contains("fewer connections than wanted"), "{}", server.log());
     let mut steady = listen(&server, Transport::Sse, 1).await;
     steady.live().await;
-    let flood: Vec<TcpStream> = join_all((0..300).map(async |_| TcpStream::connect(server.address).await))
+    let flood: Vec<TcpStream> = join_all((0..300).map(|_| TcpStream::connect(server.address)))
         .await
         .into_iter()
         .filter_map(Result::ok)

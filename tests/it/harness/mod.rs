@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod http2;
 pub mod kafka;
 pub mod listener;
+pub mod nginx;
 pub mod posts;
 pub mod program;
 pub mod publisher;
@@ -21,7 +22,11 @@ pub mod transport;
 pub mod websocket;
 pub mod wire;
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 pub use accounts::Accounts;
 pub use checker::Story;
@@ -45,11 +50,14 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut()
 }
 
 /// A port that nobody listens on now. Not one that outgoing connections are given: somebody who knocks at such a port
-/// before its server is there may, once in thousands of times, be connected to itself.
+/// before its server is there may, once in thousands of times, be connected to itself. Nor one that was given out before:
+/// two doors of one server would now and then be the same.
 pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = fastrand::u16(10_000..32_000);
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let is_free = std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free && GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
             return port;
         }
     }

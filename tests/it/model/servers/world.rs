@@ -144,6 +144,7 @@ impl World<'_> {
             ("ALLIM_DELIVER_HEARTBEAT_SECONDS", "1"),
             ("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "0"),
             ("ALLIM_HTTP_RECHECK_SECONDS", "3600"),
+            ("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "100000"),
             ("ALLIM_HUB_SHARDS", "2"),
             ("ALLIM_HUB_RING", "8"),
         ];
