@@ -20,7 +20,7 @@ use super::{
 use crate::deliver::websocket::Opcode;
 
 /// The suites send up to 16 MB in one message, as fast as they can.
-const LIMITS: Limits = Limits { message: 64 << 20, messages_per_second: u32::MAX };
+const LIMITS: Limits = Limits { message: 64 << 20, messages_per_second: usize::MAX, bytes_per_second: usize::MAX };
 const BODY: usize = 16 << 20;
 
 pub fn routes() -> Router<Doors> {

@@ -1,6 +1,6 @@
 //! Who may listen, whatever the transport: a page that may come in, a token or a ticket, and a place in the crowd.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use http::request::Parts;
 use tokio_util::sync::CancellationToken;
@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     deliver::{Arrival, Asked, Goodbye, Overloaded, Progress, QueueBody, queue},
-    hub::{Coat, Command, ShardHandle},
-    identity::Moment,
+    hub::{Coat, Command, ListenerId, Outlet, ShardHandle},
+    identity::{Moment, Token},
     notification::{Lang, Viewer},
 };
 
@@ -22,6 +22,8 @@ pub struct Guest {
     proof: Proof,
     /// When his rights were asked for.
     since: Moment,
+    /// Where new streams are counted by it.
+    address: Option<IpAddr>,
     /// In the demo: cancelled when his line is cut.
     pub line: Option<CancellationToken>,
 }
@@ -67,18 +69,20 @@ impl Guest {
         }
         let since = doors.identity.now();
         let viewer = proof.viewer(doors).await?;
-        let may_come = doors.limits.allow(viewer.admin, caller.map(|caller| caller.peer), &parts.headers);
-        if !may_come {
-            return Err(Turned::Later(Goodbye::Overload));
-        }
         let line = doors.demo.as_ref().map(|demo| demo.cuts.line(viewer.admin)).transpose();
         let line = line.map_err(|CutOff| Turned::Cut)?;
-        Ok(Guest { viewer, lang, proof, since, line })
+        let address = caller.and_then(|caller| doors.limits.address(caller.peer, &parts.headers));
+        Ok(Guest { viewer, lang, proof, since, address, line })
     }
 
     /// Uses up his ticket and takes a place; what he is told comes out of the queue.
     pub fn enter(self, coat: &'static dyn Coat, doors: &Doors) -> Result<(Coming, QueueBody), Turned> {
-        self.proof.spend(&self.viewer, doors)?;
+        let Guest { viewer, lang, proof, since, address, .. } = self;
+        proof.spend(&viewer, doors)?;
+        // Only behind it: a used ticket, found in some log, could else keep its operator out.
+        if !doors.limits.allow(viewer.admin, address) {
+            return Err(Turned::Later(Goodbye::Overload));
+        }
         let (id, shard) = doors.streams.place();
         let tell_gone = shard.clone();
         let gone = move || {
@@ -87,35 +91,41 @@ impl Guest {
         };
         let settings = doors.streams.settings();
         let (outlet, body, progress) = queue(settings.queue_frames, settings.queue_bytes, gone);
-        let Guest { viewer, lang, proof, since, .. } = self;
-        let watched = Watched { id, shard: shard.clone(), token: proof.token, viewer: Arc::clone(&viewer) };
-        let arrival = Arrival {
-            id,
-            viewer,
-            lang,
-            coat,
-            outlet: Box::new(outlet),
-            asked: Asked::Newcomer,
-            guard: Box::new(doors.recheck.watch(watched)),
-        };
-        Ok((Coming { arrival, shard, progress, since }, body))
+        let outlet = Box::new(outlet);
+        Ok((Coming { id, shard, viewer, lang, token: proof.token, since, coat, outlet, progress }, body))
     }
 }
 
 /// Somebody who is in, and has yet to say where he goes on.
 pub struct Coming {
-    arrival: Arrival,
+    id: ListenerId,
     shard: ShardHandle,
-    progress: Progress,
+    viewer: Arc<Viewer>,
+    lang: Option<Lang>,
+    token: Token,
     since: Moment,
+    coat: &'static dyn Coat,
+    outlet: Box<dyn Outlet>,
+    progress: Progress,
 }
 
 impl Coming {
+    /// His rights may have ended, or become others, while he was silent.
+    pub async fn look_again(&mut self, doors: &Doors) -> Result<(), Turned> {
+        let since = doors.identity.now();
+        let now = doors.identity.who(&self.token).await.map_err(Problem::from)?;
+        if now.admin != self.viewer.admin {
+            return Err(Problem::BadToken.into());
+        }
+        (self.viewer, self.since) = (now, since);
+        Ok(())
+    }
+
     pub fn begin(self, asked: Asked, doors: &Doors) -> Result<(), Overloaded> {
-        let Coming { mut arrival, shard, progress, since } = self;
-        let id = arrival.id;
-        arrival.asked = asked;
-        doors.streams.open(arrival, &shard, progress)?;
+        let Coming { id, shard, viewer, lang, token, since, coat, outlet, progress } = self;
+        let watched = Watched { id, shard: shard.clone(), token, viewer: Arc::clone(&viewer) };
+        let guard = Box::new(doors.recheck.watch(watched));
+        doors.streams.open(Arrival { id, viewer, lang, coat, outlet, asked, guard }, &shard, progress)?;
         doors.recheck.opened(id, since);
         Ok(())
     }

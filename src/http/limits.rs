@@ -27,10 +27,14 @@ impl Limits {
         Limits(Arc::new(Inner { operators, addresses, trusted }))
     }
 
+    /// From which address a request comes, as far as that is known.
+    pub fn address(&self, peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+        let trusted = &self.0.trusted;
+        (!trusted.is_empty()).then(|| proxies::address(peer, headers, trusted))
+    }
+
     /// Whether one more may open.
-    pub fn allow(&self, admin: AdminNo, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
-        let Inner { operators, addresses, trusted } = &*self.0;
-        let address = peer.filter(|_| !trusted.is_empty()).map(|peer| proxies::address(peer, headers, trusted));
-        operators.allows(admin) && address.is_none_or(|address| addresses.allows(address))
+    pub fn allow(&self, admin: AdminNo, address: Option<IpAddr>) -> bool {
+        self.0.operators.allows(admin) && address.is_none_or(|address| self.0.addresses.allows(address))
     }
 }

@@ -175,9 +175,15 @@ async fn is_in_order(request: Request, next: Next) -> Response {
     let (headers, path) = (request.headers(), request.uri().path());
     let surplus = request.extensions().get::<Caller>().is_some_and(|caller| caller.surplus);
     let listens = request.method() == Method::GET && ["/notifications", "/ws"].contains(&path);
-    if request.uri().path_and_query().is_some_and(|address| address.as_str().len() > LONGEST_ADDRESS) {
+    let (hosts, named) = (headers.get_all(header::HOST), request.uri().authority());
+    let one_host = hosts.iter().count() == 1
+        && named.is_none_or(|named| {
+            hosts.iter().all(|host| host.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes()))
+        });
+    let behind_the_host = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    if named.map_or(0, |named| named.as_str().len()) + behind_the_host > LONGEST_ADDRESS {
         Problem::AddressTooLong.into_response()
-    } else if headers.get_all(header::HOST).iter().count() != 1 {
+    } else if !one_host {
         Problem::HostRequired.into_response()
     } else if surplus && !listens && !management::HEALTH.contains(&path) {
         Problem::Overload.into_response()

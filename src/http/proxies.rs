@@ -1,6 +1,6 @@
 //! From which address a request comes, where proxies that are trusted stand in front.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
@@ -12,16 +12,23 @@ const FORWARDED: &str = "x-forwarded-for";
 /// The peer's address; where that is a trusted proxy, the last one that it or one before it names and nobody trusts. Who
 /// stands before that says what he likes.
 pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    let lines: Vec<&str> = headers.get_all(FORWARDED).iter().filter_map(|line| line.to_str().ok()).collect();
+    let lines: Vec<_> =
+        headers.get_all(FORWARDED).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
     let mut named = lines.iter().rev().flat_map(|line| line.rsplit(','));
     let mut address = peer.to_canonical();
     while trusted.iter().any(|network| contains(network, address)) {
-        match named.next().and_then(|text| text.trim().parse::<IpAddr>().ok()) {
+        match named.next().and_then(|text| read(text.trim())) {
             Some(before) => address = before.to_canonical(),
             None => break,
         }
     }
     address
+}
+
+/// Some write the port as well, and some brackets.
+fn read(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 fn contains(&(network, bits): &Network, address: IpAddr) -> bool {
@@ -45,7 +52,7 @@ mod tests {
     fn seen(peer: &str, lines: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED, HeaderValue::from_str(line).unwrap());
+            headers.append(FORWARDED, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted =
             [("10.0.0.0".parse().unwrap(), 8), ("fd00::".parse().unwrap(), 8), ("192.168.1.7".parse().unwrap(), 32)];
@@ -64,6 +71,9 @@ mod tests {
         assert_eq!(seen("10.1.2.3", &["1.1.1.1", "198.51.100.1", "192.168.1.7"]), "198.51.100.1");
         assert_eq!(seen("::ffff:10.1.2.3", &["2001:db8::1"]), "2001:db8::1");
         assert_eq!(seen("fd00::1", &["192.168.1.8"]), "192.168.1.8");
+        assert_eq!(seen("10.1.2.3", &["198.51.100.1:4711"]), "198.51.100.1");
+        assert_eq!(seen("10.1.2.3", &["[2001:db8::1]:4711, [fd00::2]"]), "2001:db8::1");
+        assert_eq!(seen("10.1.2.3", &["\u{ff}, 198.51.100.1"]), "198.51.100.1");
         for nothing in [&[][..], &["unknown"], &[""], &["10.0.0.1"]] {
             assert!(seen("10.1.2.3", nothing).starts_with("10."), "{nothing:?}");
         }

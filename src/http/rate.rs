@@ -9,8 +9,31 @@ use std::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Counts who comes within a second, and forgets them all with the next: what it holds is bounded by what comes in one.
-/// Around the turn of a second twice as many may come; it is a brake, and no scale.
+/// So much within a second. Around the turn of one twice as much may come; it is a brake, and no scale.
+pub struct Allowance {
+    most: usize,
+    since: Instant,
+    used: usize,
+}
+
+impl Allowance {
+    pub fn new(most: usize) -> Allowance {
+        Allowance { most, since: Instant::now(), used: 0 }
+    }
+
+    /// Whether so much more may come now.
+    pub fn allows(&mut self, more: usize) -> bool {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.since) >= SECOND {
+            (self.since, self.used) = (now, 0);
+        }
+        self.used = self.used.saturating_add(more);
+        self.used <= self.most
+    }
+}
+
+/// The same of each of those who come. It forgets them all with the next second, so what it holds is bounded by what
+/// comes in one.
 pub struct PerSecond<K> {
     most: usize,
     now: Mutex<(Instant, HashMap<K, usize>)>,

@@ -31,7 +31,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::PollSender;
 
-use super::{guarded::Guarded, upgrade::Socket};
+use super::{guarded::Guarded, rate::Allowance, upgrade::Socket};
 use crate::deliver::websocket::{Opcode, close, frame};
 
 /// Nobody sends us much: this is enough for any command, and ten thousand of them are little.
@@ -51,7 +51,9 @@ pub struct Limits {
     /// Bytes of a message, in however many frames.
     pub message: usize,
     /// Messages a second, pings included.
-    pub messages_per_second: u32,
+    pub messages_per_second: usize,
+    /// Bytes a second: frames that are no whole message are work as well.
+    pub bytes_per_second: usize,
 }
 
 /// How a conversation ends on our side.
@@ -99,9 +101,9 @@ pub async fn converse(
 ) -> Ending {
     let (read, write) = split(socket.io);
     let (answers, queue) = mpsc::channel(ANSWERS);
-    let writing = AtomicBool::new(false);
-    let mut hearing = Hearing::new(read, &socket.early, limits, answers.clone(), &writing).await;
-    let mut writer = Writer { write, queue, busy: &writing };
+    let state = State::default();
+    let mut hearing = Hearing::new(read, &socket.early, limits, answers.clone(), &state).await;
+    let mut writer = Writer { write, queue, state: &state };
     let ending = {
         let (written, talked) = (pin!(writer.run(frames)), pin!(talk(&mut hearing)));
         match select(written, talked).await {
@@ -130,10 +132,19 @@ pub async fn converse(
     ending
 }
 
+/// What either direction has to know of the other.
+#[derive(Default)]
+struct State {
+    /// Something is being written.
+    busy: AtomicBool,
+    /// The peer has said goodbye: behind our answer to that comes nothing.
+    parted: AtomicBool,
+}
+
 struct Writer<'a> {
     write: WriteHalf<Guarded>,
     queue: mpsc::Receiver<Answer>,
-    busy: &'a AtomicBool,
+    state: &'a State,
 }
 
 impl Writer<'_> {
@@ -148,13 +159,14 @@ impl Writer<'_> {
                     Answer::Last(bytes) => (bytes, true),
                 },
                 bytes = frames.next() => match bytes {
+                    Some(_) if self.state.parted.load(Ordering::Relaxed) => continue,
                     Some(bytes) => (bytes, false),
                     None => return Ok(()),
                 },
             };
-            self.busy.store(true, Ordering::Relaxed);
+            self.state.busy.store(true, Ordering::Relaxed);
             self.write.write_all(&bytes).await?;
-            self.busy.store(false, Ordering::Relaxed);
+            self.state.busy.store(false, Ordering::Relaxed);
             if is_last {
                 return Ok(());
             }
@@ -166,12 +178,11 @@ impl Writer<'_> {
 pub struct Hearing<'a> {
     messages: WebSocketStream<Inlet>,
     answers: mpsc::Sender<Answer>,
-    limits: Limits,
-    second: (Instant, u32),
+    rate: Allowance,
     ping: Interval,
     /// When a peer that is still silent is dead.
     dead_at: Option<Instant>,
-    writing: &'a AtomicBool,
+    state: &'a State,
 }
 
 impl<'a> Hearing<'a> {
@@ -180,18 +191,20 @@ impl<'a> Hearing<'a> {
         early: &[u8],
         limits: Limits,
         answers: mpsc::Sender<Answer>,
-        writing: &'a AtomicBool,
+        state: &'a State,
     ) -> Hearing<'a> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(limits.message))
             .max_frame_size(Some(limits.message))
             .write_buffer_size(0);
-        let inlet = Inlet { read, answers: PollSender::new(answers.clone()) };
+        let bytes = Allowance::new(limits.bytes_per_second);
+        let inlet = Inlet { read, answers: PollSender::new(answers.clone()), bytes, is_flooded: false };
         let messages = WebSocketStream::from_partially_read(inlet, early.to_vec(), Role::Server, Some(config)).await;
         let mut ping = interval_at(Instant::now() + PING, PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Hearing { messages, answers, limits, second: (Instant::now(), 0), ping, dead_at: None, writing }
+        let rate = Allowance::new(limits.messages_per_second);
+        Hearing { messages, answers, rate, ping, dead_at: None, state }
     }
 
     /// The next message; meanwhile pings are sent and answered. May be dropped and asked for again.
@@ -207,22 +220,26 @@ impl<'a> Hearing<'a> {
                 }
                 () = sleep_until(dead_at) => {
                     // What a slow reader is still being sent stands in the ping's way.
-                    if !self.writing.load(Ordering::Relaxed) {
+                    if !self.state.busy.load(Ordering::Relaxed) {
                         return Err(Ending::Gone);
                     }
                     self.dead_at = Some(Instant::now() + PONG);
                     continue;
                 }
             };
+            if self.messages.get_ref().is_flooded {
+                return Err(Ending::close(1008, "too many bytes"));
+            }
             let message = message.ok_or(Ending::Gone)?.map_err(|error| judge(&error))?;
             self.dead_at = None;
-            if !self.is_within_its_rate() {
+            if !self.rate.allows(1) {
                 return Err(Ending::close(1008, "too many messages"));
             }
             match message {
                 Message::Text(text) => return Ok(Said::Text(text.to_string())),
                 Message::Binary(bytes) => return Ok(Said::Binary(bytes)),
                 Message::Close(_) => {
+                    self.state.parted.store(true, Ordering::Relaxed);
                     let _ = self.messages.flush().await;
                     return Err(Ending::Answered);
                 }
@@ -234,16 +251,6 @@ impl<'a> Hearing<'a> {
     /// Says something of our own between the frames.
     pub async fn answer(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), Ending> {
         self.answers.send(Answer::Frame(frame(opcode, payload))).await.map_err(|_| Ending::Gone)
-    }
-
-    fn is_within_its_rate(&mut self) -> bool {
-        let now = Instant::now();
-        let (since, count) = &mut self.second;
-        if now.duration_since(*since) >= Duration::from_secs(1) {
-            (*since, *count) = (now, 0);
-        }
-        *count = count.saturating_add(1);
-        *count <= self.limits.messages_per_second
     }
 }
 
@@ -269,11 +276,16 @@ fn judge(error: &Error) -> Ending {
 struct Inlet {
     read: ReadHalf<Guarded>,
     answers: PollSender<Answer>,
+    bytes: Allowance,
+    is_flooded: bool,
 }
 
 impl AsyncRead for Inlet {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.read).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.read).poll_read(cx, buf))?;
+        self.is_flooded = self.is_flooded || !self.bytes.allows(buf.filled().len() - before);
+        if self.is_flooded { Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())) } else { Poll::Ready(Ok(())) }
     }
 }
 

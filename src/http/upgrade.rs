@@ -51,7 +51,8 @@ impl Upgrade {
         let key = key.filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16));
         let key = key.ok_or(Problem::BadHandshake)?.to_owned();
         let offered = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
-        let protocol = protocol.filter(|protocol| has(headers, header::SEC_WEBSOCKET_PROTOCOL, protocol));
+        let protocol =
+            protocol.filter(|protocol| words(headers, header::SEC_WEBSOCKET_PROTOCOL).any(|word| word == *protocol));
         if offered && protocol.is_none() {
             return Err(Problem::UnknownProtocol);
         }
@@ -99,8 +100,12 @@ fn one(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     }
 }
 
-/// Whether a word is in a header that is a list.
+/// The words of a header that is a list.
+fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
 fn has(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
-    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|one| one.trim().eq_ignore_ascii_case(word))
+    words(headers, name).any(|one| one.eq_ignore_ascii_case(word))
 }

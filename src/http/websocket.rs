@@ -7,8 +7,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http::{header, request::Parts};
 use http_body_util::BodyDataStream;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +34,7 @@ const PROTOCOL: &str = "allim.v1";
 /// Who is silent for so long is a newcomer.
 const FIRST_WORD: Duration = Duration::from_secs(5);
 /// Commands are short and rare.
-const LIMITS: Limits = Limits { message: 64 * 1024, messages_per_second: 20 };
+const LIMITS: Limits = Limits { message: 64 * 1024, messages_per_second: 20, bytes_per_second: 512 * 1024 };
 /// With the third mistake it is no mistake any more.
 const MISTAKES: u32 = 3;
 
@@ -97,13 +96,13 @@ impl Visit {
     async fn take_turns(&mut self, hearing: &mut Hearing<'_>, held: &Held) -> Result<Infallible, Ending> {
         let first_word = Instant::now() + FIRST_WORD;
         if let Some(asked) = self.asked.take() {
-            self.begin(asked)?;
+            self.begin(asked).await?;
         }
         loop {
             let waits = self.coming.is_some();
             tokio::select! {
                 said = hearing.next() => self.hear(said?, hearing).await?,
-                () = sleep_until(first_word), if waits => self.begin(Asked::Newcomer)?,
+                () = sleep_until(first_word), if waits => self.begin(Asked::Newcomer).await?,
                 // Who listens already has been told in his stream.
                 () = held.closing(), if waits => return Err(self.turn(Goodbye::Restart { window: Duration::ZERO })),
                 () = is_cut(self.line.as_ref()) => return Err(Ending::Gone),
@@ -111,9 +110,15 @@ impl Visit {
         }
     }
 
-    fn begin(&mut self, asked: Asked) -> Result<(), Ending> {
-        let Some(coming) = self.coming.take() else { return Ok(()) };
-        coming.begin(asked, &self.doors).map_err(|Overloaded| self.turn(Goodbye::Overload))
+    /// His rights are those of now, and not those of his handshake.
+    async fn begin(&mut self, asked: Asked) -> Result<(), Ending> {
+        let Some(mut coming) = self.coming.take() else { return Ok(()) };
+        match coming.look_again(&self.doors).await {
+            Ok(()) => coming.begin(asked, &self.doors).map_err(|Overloaded| self.turn(Goodbye::Overload)),
+            Err(Turned::Later(goodbye)) => Err(self.turn(goodbye)),
+            Err(Turned::Away(problem)) => Err(refusal(problem)),
+            Err(Turned::Cut) => Err(Ending::Gone),
+        }
     }
 
     fn turn(&self, goodbye: Goodbye) -> Ending {
@@ -124,7 +129,7 @@ impl Visit {
     async fn hear(&mut self, said: Said, hearing: &mut Hearing<'_>) -> Result<(), Ending> {
         let mistake = match Command::read(&said) {
             Ok(Command::Ping) => return hearing.answer(Opcode::Text, br#"{"type":"pong"}"#).await,
-            Ok(Command::Resume(asked)) if self.coming.is_some() => return self.begin(asked),
+            Ok(Command::Resume(asked)) if self.coming.is_some() => return self.begin(asked).await,
             Ok(Command::Resume(_)) => Mistake::LateResume,
             Err(mistake) => mistake,
         };
@@ -141,24 +146,17 @@ enum Command {
     Ping,
 }
 
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    position: Value,
-}
-
 impl Command {
     fn read(said: &Said) -> Result<Command, Mistake> {
         let Said::Text(text) = said else { return Err(Mistake::Binary) };
-        let envelope: Envelope = serde_json::from_str(text).map_err(|_| Mistake::Unreadable)?;
-        match (envelope.kind.as_str(), envelope.position) {
-            ("ping", _) => Ok(Command::Ping),
-            ("resume", Value::Null) => Ok(Command::Resume(Asked::Newcomer)),
-            ("resume", Value::String(text)) => Ok(Command::Resume(Asked::named(&text))),
-            ("resume", _) => Err(Mistake::BadPosition),
-            _ => Err(Mistake::UnknownType),
+        let command: Map<String, Value> = serde_json::from_str(text).map_err(|_| Mistake::Unreadable)?;
+        match (command.get("type").and_then(Value::as_str), command.get("position")) {
+            (Some("ping"), _) => Ok(Command::Ping),
+            (Some("resume"), None | Some(Value::Null)) => Ok(Command::Resume(Asked::Newcomer)),
+            (Some("resume"), Some(Value::String(text))) => Ok(Command::Resume(Asked::named(text))),
+            (Some("resume"), _) => Err(Mistake::BadPosition),
+            (Some(_), _) => Err(Mistake::UnknownType),
+            (None, _) => Err(Mistake::Unreadable),
         }
     }
 }

@@ -10,10 +10,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::harness::{
-    Accounts, Kafka, Listener, PATIENCE, Publisher, Server,
+    Accounts, Kafka, Listener, PATIENCE, Publisher, Server, Story,
     accounts::{answer, token},
     sse::Stream,
-    topics, until,
+    topics,
+    transport::Line,
+    until,
+    websocket::Socket,
 };
 
 /// D11. A test that waited for it says how long it took; nothing else here depends on time.
@@ -241,6 +244,42 @@ async fn a_look_up_in_flight_during_a_revocation_is_thrown_away() {
     accounts.hold_answers(false);
     assert_eq!(opening.await.unwrap().unwrap().status, 401);
     assert_eq!(accounts.calls(), calls + 2, "the first answer was good, and void");
+}
+
+/// A WebSocket may be silent for five seconds before it says where it goes on; the rights that count are those of then.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_revoked_or_moved_before_its_first_word_is_told_nothing_of_before() {
+    let (kafka, accounts, [server]) = stage::<1>(&[]).await;
+    let publisher = Publisher::new(kafka.address);
+    for i in 0..50 {
+        publisher.tell("mall:7", "mall:7", &format!("event {i}")).await;
+    }
+    let silent = async |number: u64| {
+        let operator = token(number, &[7], None, false);
+        let bearer = format!("Bearer {operator}");
+        let socket = Socket::open(server.address, "/ws", &[("Authorization", &bearer)]).await.unwrap();
+        (operator, socket)
+    };
+    let ((revoked, mut first), (moved, mut second)) = (silent(1).await, silent(2).await);
+    accounts.change(&revoked, None);
+    accounts.change(&moved, Some(answer(2, &[8], None, false)));
+    publisher.signal(&json!({"type": "token.revoked", "adminNo": 1})).await;
+    publisher.signal(&json!({"type": "admin.changed", "adminNo": 2})).await;
+    let heard = async |kind: &str| server.metric(&format!("allim_signals_total{{type=\"{kind}\"}}")).await == 1.0;
+    until("the signals are heard", async || heard("token.revoked").await && heard("admin.changed").await).await;
+
+    first.resume(Some("earliest")).await.unwrap();
+    let said = first.next().await.unwrap().expect("a word");
+    assert_eq!((said.name.as_str(), &said.json()["code"]), ("error", &json!("bad_token")));
+    assert!(first.next().await.unwrap().is_none());
+    assert_eq!(first.code, Some(4401));
+
+    second.resume(Some("earliest")).await.unwrap();
+    let mut listener = Listener { line: Line::WebSocket(second), story: Story::default() };
+    listener.live().await;
+    publisher.tell("mall:8", "mall:8", "of the new one").await;
+    listener.hears("of the new one").await;
+    assert_eq!(listener.story.titles(), ["of the new one"]);
 }
 
 /// Brokers that go and come back bring the signals of meanwhile; a topic that grows is heard in its new partitions.

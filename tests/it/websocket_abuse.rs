@@ -118,6 +118,7 @@ impl Stage {
             let mut end = End { texts: Vec::new(), code: None };
             while let Some((first, payload)) = next_frame(&mut read).await {
                 match first {
+                    _ if end.code.is_some() => panic!("something behind the close: {first:#x}"),
                     0x81 => end.texts.push(serde_json::from_slice(&payload).unwrap()),
                     0x88 => end.code = Some(payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))),
                     _ => {}
@@ -177,6 +178,16 @@ async fn fault_71_frames_that_are_none_are_a_protocol_error() {
         assert_eq!(stage.after(&close(code, "안녕".as_bytes())).await.code, Some(code), "a good close");
     }
     assert_eq!(stage.after(&frame(FIN | CLOSE, b"")).await.code, Some(1005), "no code is answered by none");
+    // Behind the answer to a goodbye comes nothing, however much of the stream is ready to be sent.
+    let earliest = text(r#"{"type":"resume","position":"earliest"}"#);
+    for i in 0..50 {
+        stage.publisher.tell("mall:7", "mall:7", &format!("event {i}")).await;
+    }
+    let pings = frame(FIN | PING, b"x").repeat(3);
+    for _ in 0..20 {
+        let end = stage.after(&[&earliest[..], &pings, &close(1000, b"")].concat()).await;
+        assert_eq!(end.code, Some(1000));
+    }
     stage.nobody_noticed().await;
 }
 
@@ -254,6 +265,8 @@ async fn what_a_client_may_not_say_is_told_so_and_reaches_nobody() {
     let mistakes = [
         ("unreadable", text("nonsense")),
         ("unreadable", text("[1,2]")),
+        ("unreadable", text(r#"["ping"]"#)),
+        ("unreadable", text(r#"["resume",null]"#)),
         ("unreadable", text(r#""resume""#)),
         ("unreadable", text("{}")),
         ("unreadable", text(r#"{"type":7}"#)),
@@ -330,6 +343,8 @@ async fn fault_72_handshakes_that_are_none_and_what_is_offered() {
         ("two keys", format!("{good}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), 400, "bad_handshake"),
         ("two hosts", format!("{good}Host: other\r\n"), 400, "host_required"),
         ("an unknown protocol", format!("{good}Sec-WebSocket-Protocol: mqtt, graphql-ws\r\n"), 400, "unknown_protocol"),
+        ("a protocol in capitals", format!("{good}Sec-WebSocket-Protocol: ALLIM.V1\r\n"), 400, "unknown_protocol"),
+        ("the host twice, and not the same", good.replace("GET /ws", "GET http://other/ws"), 400, "host_required"),
         ("a token in the URL", good.replace("/ws", "/ws?token=in-the-address"), 400, "token_in_url"),
         ("a strange language", good.replace("/ws", "/ws?lang=xx"), 400, "bad_language"),
         ("a strange origin", format!("{good}Origin: https://evil.example.com\r\n"), 403, "origin_refused"),
