@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 use super::{PATIENCE, secrets};
@@ -78,7 +79,7 @@ impl Peer {
 
     /// Waits until it has taken our settings, so that nothing has to be answered between what is written next.
     pub async fn is_settled(&mut self) {
-        while self.frame().await.is_none_or(|frame| (frame.kind, frame.flags) != (kind::SETTINGS, ACK)) {}
+        self.until("it takes our settings", |frame| (frame.kind, frame.flags) == (kind::SETTINGS, ACK)).await;
     }
 
     pub async fn try_write(&mut self, frame: Frame) -> io::Result<()> {
@@ -131,10 +132,6 @@ impl Peer {
     }
 
     /// The next frame; None at the end. What has to be answered is.
-    pub async fn frame(&mut self) -> Option<Frame> {
-        tokio::time::timeout(PATIENCE, self.read()).await.expect("a frame in time")
-    }
-
     async fn read(&mut self) -> Option<Frame> {
         let mut head = [0; 9];
         self.socket.read_exact(&mut head).await.ok()?;
@@ -152,22 +149,40 @@ impl Peer {
         Some(frame)
     }
 
+    /// Everything that is left; its pings alone do not make us wait for ever.
     pub async fn frames_to_the_end(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
-        while let Some(frame) = self.frame().await {
-            frames.push(frame);
-        }
+        let to_the_end = async {
+            while let Some(frame) = self.read().await {
+                frames.push(frame);
+            }
+        };
+        assert!(timeout(PATIENCE, to_the_end).await.is_ok(), "it does not end: {frames:?}");
         frames
+    }
+
+    /// Reads until this holds of a frame.
+    pub async fn until(&mut self, what: &str, mut holds: impl FnMut(&Frame) -> bool) {
+        let comes = async {
+            loop {
+                let frame = self.read().await.unwrap_or_else(|| panic!("it ended before {what}"));
+                if holds(&frame) {
+                    break;
+                }
+            }
+        };
+        assert!(timeout(PATIENCE, comes).await.is_ok(), "not in {PATIENCE:?}: {what}");
     }
 
     /// Reads until this text is in the body of that stream.
     pub async fn hears(&mut self, stream: u32, text: &str) {
         let mut body = Vec::new();
-        while !String::from_utf8_lossy(&body).contains(text) {
-            let frame = self.frame().await.unwrap_or_else(|| panic!("it ended before {text}"));
+        let is_heard = |frame: &Frame| {
             if (frame.kind, frame.stream) == (kind::DATA, stream) {
-                body.extend(frame.payload);
+                body.extend(&frame.payload);
             }
-        }
+            String::from_utf8_lossy(&body).contains(text)
+        };
+        self.until(text, is_heard).await;
     }
 }
