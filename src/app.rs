@@ -32,6 +32,9 @@ const LEAST_RECORD_BYTES: u64 = 256;
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 /// How long the drain may outlast its window.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
+/// A balancer learns only after some seconds that we are not ready: until then whoever it sends finds the door open, and
+/// is told where to go, also where nobody listened. Never longer than the window.
+const STILL_OPEN: Duration = Duration::from_secs(5);
 
 /// What runs only in the demo; empty where everything is real.
 #[derive(Default)]
@@ -220,8 +223,8 @@ impl Server {
     async fn drain(mut self, window: Duration) {
         self.readiness.draining();
         self.streams.drain(window).await;
-        let until = Instant::now() + window + DRAIN_GRACE;
-        while self.streams.count() > 0 && Instant::now() < until {
+        let (until, open_until) = (Instant::now() + window + DRAIN_GRACE, Instant::now() + window.min(STILL_OPEN));
+        while Instant::now() < open_until || self.streams.count() > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         tracing::debug!(streams = self.streams.count(), "goodbyes said");

@@ -39,7 +39,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header, uri::Authority};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowCredentials, AllowOrigin, CorsLayer},
@@ -176,7 +176,10 @@ async fn is_in_order(request: Request, next: Next) -> Response {
     let surplus = request.extensions().get::<Caller>().is_some_and(|caller| caller.surplus);
     let listens = request.method() == Method::GET && ["/notifications", "/ws"].contains(&path);
     let (hosts, named) = (headers.get_all(header::HOST), request.uri().authority());
+    let is_a_host =
+        |host: &HeaderValue| Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'));
     let one_host = hosts.iter().count() == 1
+        && hosts.iter().all(is_a_host)
         && named.is_none_or(|named| {
             hosts.iter().all(|host| host.as_bytes().eq_ignore_ascii_case(named.as_str().as_bytes()))
         });

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{
-    SinkExt, Stream, StreamExt,
+    Stream, StreamExt,
     future::{Either, select},
 };
 use tokio::{
@@ -59,8 +59,8 @@ pub struct Limits {
 /// How a conversation ends on our side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The peer has said goodbye, and has our answer.
-    Answered,
+    /// The peer has said goodbye, and gets this answer.
+    Answered(Bytes),
     /// Nobody is there any more.
     Gone,
     /// We say goodbye: these frames, of which the last one closes with this code.
@@ -101,21 +101,21 @@ pub async fn converse(
 ) -> Ending {
     let (read, write) = split(socket.io);
     let (answers, queue) = mpsc::channel(ANSWERS);
-    let state = State::default();
-    let mut hearing = Hearing::new(read, &socket.early, limits, answers.clone(), &state).await;
-    let mut writer = Writer { write, queue, state: &state };
+    let writing = AtomicBool::new(false);
+    let mut hearing = Hearing::new(read, &socket.early, limits, answers.clone(), &writing).await;
+    let mut writer = Writer { write, queue, busy: &writing };
     let ending = {
         let (written, talked) = (pin!(writer.run(frames)), pin!(talk(&mut hearing)));
         match select(written, talked).await {
             Either::Left((Ok(()), talked)) => {
                 let _ = timeout(CLOSING, talked).await;
-                Ending::Answered
+                Ending::Answered(Bytes::new())
             }
             Either::Left((Err(_), _)) => Ending::Gone,
             Either::Right((ending, written)) => {
                 let last = match &ending {
-                    Ending::Last { frames, .. } => frames.clone(),
-                    Ending::Answered | Ending::Gone => Bytes::new(),
+                    Ending::Last { frames, .. } | Ending::Answered(frames) => frames.clone(),
+                    Ending::Gone => Bytes::new(),
                 };
                 if ending != Ending::Gone {
                     // At once: the word waits for room that only writing makes.
@@ -132,19 +132,10 @@ pub async fn converse(
     ending
 }
 
-/// What either direction has to know of the other.
-#[derive(Default)]
-struct State {
-    /// Something is being written.
-    busy: AtomicBool,
-    /// The peer has said goodbye: behind our answer to that comes nothing.
-    parted: AtomicBool,
-}
-
 struct Writer<'a> {
     write: WriteHalf<Guarded>,
     queue: mpsc::Receiver<Answer>,
-    state: &'a State,
+    busy: &'a AtomicBool,
 }
 
 impl Writer<'_> {
@@ -159,14 +150,13 @@ impl Writer<'_> {
                     Answer::Last(bytes) => (bytes, true),
                 },
                 bytes = frames.next() => match bytes {
-                    Some(_) if self.state.parted.load(Ordering::Relaxed) => continue,
                     Some(bytes) => (bytes, false),
                     None => return Ok(()),
                 },
             };
-            self.state.busy.store(true, Ordering::Relaxed);
+            self.busy.store(true, Ordering::Relaxed);
             self.write.write_all(&bytes).await?;
-            self.state.busy.store(false, Ordering::Relaxed);
+            self.busy.store(false, Ordering::Relaxed);
             if is_last {
                 return Ok(());
             }
@@ -182,7 +172,7 @@ pub struct Hearing<'a> {
     ping: Interval,
     /// When a peer that is still silent is dead.
     dead_at: Option<Instant>,
-    state: &'a State,
+    writing: &'a AtomicBool,
 }
 
 impl<'a> Hearing<'a> {
@@ -191,7 +181,7 @@ impl<'a> Hearing<'a> {
         early: &[u8],
         limits: Limits,
         answers: mpsc::Sender<Answer>,
-        state: &'a State,
+        writing: &'a AtomicBool,
     ) -> Hearing<'a> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -204,7 +194,7 @@ impl<'a> Hearing<'a> {
         let mut ping = interval_at(Instant::now() + PING, PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let rate = Allowance::new(limits.messages_per_second);
-        Hearing { messages, answers, rate, ping, dead_at: None, state }
+        Hearing { messages, answers, rate, ping, dead_at: None, writing }
     }
 
     /// The next message; meanwhile pings are sent and answered. May be dropped and asked for again.
@@ -220,7 +210,7 @@ impl<'a> Hearing<'a> {
                 }
                 () = sleep_until(dead_at) => {
                     // What a slow reader is still being sent stands in the ping's way.
-                    if !self.state.busy.load(Ordering::Relaxed) {
+                    if !self.writing.load(Ordering::Relaxed) {
                         return Err(Ending::Gone);
                     }
                     self.dead_at = Some(Instant::now() + PONG);
@@ -232,18 +222,18 @@ impl<'a> Hearing<'a> {
             }
             let message = message.ok_or(Ending::Gone)?.map_err(|error| judge(&error))?;
             self.dead_at = None;
+            // Answered by us: whoever waits here may be called away, and must not lose it.
+            if let Message::Close(said) = message {
+                let answer = said.map_or_else(|| frame(Opcode::Close, b""), |said| close(said.code.into(), ""));
+                return Err(Ending::Answered(answer));
+            }
             if !self.rate.allows(1) {
                 return Err(Ending::close(1008, "too many messages"));
             }
             match message {
                 Message::Text(text) => return Ok(Said::Text(text.to_string())),
                 Message::Binary(bytes) => return Ok(Said::Binary(bytes)),
-                Message::Close(_) => {
-                    self.state.parted.store(true, Ordering::Relaxed);
-                    let _ = self.messages.flush().await;
-                    return Err(Ending::Answered);
-                }
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                Message::Close(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
     }

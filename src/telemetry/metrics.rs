@@ -153,7 +153,7 @@ impl Metrics {
             websockets_closed: r.counters(
                 "websockets_closed",
                 "code",
-                "WebSockets closed from our side in the middle or before they began, by code: 4401 is a bad token, 1002 to 1009 a peer that breaks the protocol.",
+                "WebSockets closed from our side in the middle or before they began, by code: 4401 is a bad token, 1002 to 1009 a peer that breaks the protocol. What streams end with is in `allim_streams_ended`.",
                 &["1002", "1007", "1008", "1009", "1012", "1013", "4401"],
             ),
             frames: r.counters(

@@ -179,6 +179,22 @@ async fn fault_47_it_ends_in_time_while_kafka_and_the_account_service_are_away()
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}\n{}", asked.elapsed(), server.log());
 }
 
+/// A balancer asks every few seconds; until it has, it sends people.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_node_that_leaves_keeps_its_door_open_until_its_balancer_knows() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "600")]).await;
+    server.signal("TERM");
+    until("it is not ready", async || server.get("/readyz").await.0 == 503).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for over in [Transport::Sse, Transport::WebSocket] {
+        let line = Line::open(over, server.address, &token(9, &[1], None, false), None).await.expect("it is open");
+        assert_eq!(bye(line).await.json()["reason"], "restart");
+    }
+    let mut server = server;
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+}
+
 /// Whether it hears what is published, or is told goodbye before.
 async fn hears_on(listener: &mut Listener) -> bool {
     loop {

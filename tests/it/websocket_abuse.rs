@@ -252,6 +252,12 @@ async fn fault_69_floods_are_cut_off() {
         assert_eq!(end.code, Some(1008), "{what}");
         assert!(end.texts.len() <= 40, "{what}: {} answers", end.texts.len());
     }
+    // Frames that never become a message are work as well.
+    let endless = [frame(TEXT, b"x"), frame(0, b"").repeat(200_000)].concat();
+    assert_eq!(stage.after(&endless).await.code, Some(1008), "empty fragments without end");
+    // As many as may be, and a goodbye behind them.
+    let all = [text(r#"{"type":"ping"}"#).repeat(20), close(1000, b"")].concat();
+    assert_eq!(stage.after(&all).await.code, Some(1000));
     // A mistake or two are forgiven.
     let end = stage.after(&[text("?"), text("!"), text(r#"{"type":"ping"}"#), close(1000, b"")].concat()).await;
     assert_eq!((end.errors(), end.code), (vec!["unreadable"; 2], Some(1000)));
@@ -344,6 +350,8 @@ async fn fault_72_handshakes_that_are_none_and_what_is_offered() {
         ("two hosts", format!("{good}Host: other\r\n"), 400, "host_required"),
         ("an unknown protocol", format!("{good}Sec-WebSocket-Protocol: mqtt, graphql-ws\r\n"), 400, "unknown_protocol"),
         ("a protocol in capitals", format!("{good}Sec-WebSocket-Protocol: ALLIM.V1\r\n"), 400, "unknown_protocol"),
+        ("two hosts in one", good.replace("Host: ", "Host: other, "), 400, "host_required"),
+        ("no host in its header", good.replace(&format!("Host: {}", server.address), "Host: "), 400, "host_required"),
         ("the host twice, and not the same", good.replace("GET /ws", "GET http://other/ws"), 400, "host_required"),
         ("a token in the URL", good.replace("/ws", "/ws?token=in-the-address"), 400, "token_in_url"),
         ("a strange language", good.replace("/ws", "/ws?lang=xx"), 400, "bad_language"),
