@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use allim::notification::Position;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -134,6 +135,9 @@ impl Stage {
     async fn nobody_noticed(mut self) {
         self.publisher.tell("mall:7", "mall:7", "and on").await;
         self.steady.hears("and on").await;
+        let position = Position::decode(self.steady.story.position.as_ref().unwrap()).unwrap();
+        let records: u64 = position.next.iter().map(|(_, next)| next).sum();
+        assert_eq!(usize::try_from(records).unwrap(), self.publisher.sent().len(), "something of theirs is in Kafka");
         self.steady.story.check(&self.publisher.sent(), |_| true);
         let streams = async || self.server.metric("allim_streams").await;
         until("only one stream is left", async || streams().await == 1.0).await;

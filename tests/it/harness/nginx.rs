@@ -30,24 +30,30 @@ impl Nginx {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let errors = folder.path().join("errors");
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("{name}_temp_path {};\n", folder.path().join(name).display()))
             .concat();
-        // One process, which ends with whoever started it, and writes nowhere else.
+        // One process, so that its end is the end of it, and a folder that is all it writes to.
         let settings = format!(
-            "daemon off;\nmaster_process off;\npid {pid};\nerror_log stderr;\nevents {{ worker_connections 64; }}\n\
+            "daemon off;\nmaster_process off;\npid {pid};\nerror_log {errors};\nevents {{ worker_connections 64; }}\n\
              http {{\naccess_log off;\n{temporary}server {{\nlisten {address};\n\
              location / {{\nproxy_pass http://{server};\n{lines}\n}}\n}}\n}}\n",
             pid = folder.path().join("pid").display(),
+            errors = errors.display(),
         );
         let file = folder.path().join("nginx.conf");
         std::fs::write(&file, settings).expect("its settings");
         let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder.path()).arg("-c").arg(&file).arg("-e").arg("stderr");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-        let nginx = Nginx { child, address, _folder: folder };
-        let answers = || TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok();
-        until("nginx answers", async || answers()).await;
+        command.arg("-p").arg(folder.path()).arg("-c").arg(&file).arg("-e").arg(&errors);
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut nginx = Nginx { child: spawned.expect("it starts"), address, _folder: folder };
+        let mut answers = || {
+            let ended = nginx.child.try_wait().expect("it can be waited for");
+            assert!(ended.is_none(), "nginx ended: {}", std::fs::read_to_string(&errors).unwrap_or_default());
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+        };
+        until("nginx answers", || std::future::ready(answers())).await;
         Some(nginx)
     }
 }
