@@ -124,14 +124,7 @@ async fn fault_46_a_node_of_two_leaves_under_load_and_nobody_misses_or_repeats_a
         heard += story.heard.len();
     }
     assert!(heard > 20_000, "{heard}");
-    let told = told.expect("it was told");
-    let mut seconds = vec![0_u64; 40];
-    for at in returns.lock().unwrap().iter() {
-        seconds[usize::try_from(at.saturating_duration_since(told).as_secs()).unwrap()] += 1;
-    }
-    assert_eq!(seconds.iter().sum::<u64>(), ALL);
-    println!("returned in each second: {:?}", &seconds[..25]);
-    assert!(*seconds.iter().max().unwrap() <= ALL / 5, "too many at once: {seconds:?}");
+    nobody_returns_in_a_crowd(&returns.lock().unwrap(), told.expect("it was told"));
     assert!(stays.log().lines().all(|line| !line.contains("panicked")), "{}", stays.log());
 }
 
@@ -160,23 +153,44 @@ async fn fault_46_twenty_polite_restarts_under_load_leave_no_hole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_47_it_ends_in_time_while_kafka_and_the_account_service_are_away() {
     let (mut kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
-    let env = [("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "2")];
-    let mut server = Server::start(&kafka, &accounts, &env).await;
-    let mut listeners = Vec::new();
-    for i in 0..40 {
-        listeners.push(listen(&server, i * (ALL / 40)).await);
-    }
+    let mut server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "10")]).await;
+    let listeners: Vec<Listener> =
+        stream::iter(0..ALL).map(|i| listen(&server, i)).buffer_unordered(50).collect().await;
+    let publisher = Publisher::new(kafka.address);
+    publisher.tell("everyone", "k", "the last word").await;
     kafka.go_away().await;
     accounts.fall_ill(true);
     until("it is noticed", async || server.metric("allim_log_live").await == 0.0).await;
-    let asked = Instant::now();
+    let told = Instant::now();
     server.signal("TERM");
-    let goodbyes = listeners.into_iter().map(|listener| async { bye(listener.line).await.json()["reason"].clone() });
-    let reasons: Vec<serde_json::Value> = futures::future::join_all(goodbyes).await;
-    assert!(reasons.iter().all(|reason| reason == "restart"), "{reasons:?}");
+    let leaving = listeners.into_iter().map(leaves);
+    let returns: Vec<Instant> = futures::future::join_all(leaving).await;
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     // The window, two seconds for whoever hangs, one and a half for the last words.
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}\n{}", asked.elapsed(), server.log());
+    assert!(told.elapsed() < Duration::from_secs(20), "{:?}\n{}", told.elapsed(), server.log());
+    nobody_returns_in_a_crowd(&returns, told);
+}
+
+/// Hears what there is, is told goodbye, and says when it would return.
+async fn leaves(mut listener: Listener) -> Instant {
+    listener.hears("the last word").await;
+    let bye = listener.event("bye").await;
+    assert_eq!(bye.json()["reason"], "restart");
+    let returns = Instant::now() + Duration::from_millis(bye.retry.expect("when to come back"));
+    assert!(listener.next().await.is_none(), "something behind the goodbye");
+    listener.line.ends_as_told(&bye);
+    returns
+}
+
+/// In no second more than a fifth.
+fn nobody_returns_in_a_crowd(returns: &[Instant], told: Instant) {
+    let mut seconds = vec![0_u64; 60];
+    for at in returns {
+        seconds[usize::try_from(at.saturating_duration_since(told).as_secs()).unwrap()] += 1;
+    }
+    assert_eq!(seconds.iter().sum::<u64>(), ALL);
+    println!("returned in each second: {:?}", &seconds[..25]);
+    assert!(*seconds.iter().max().unwrap() <= ALL / 5, "too many at once: {seconds:?}");
 }
 
 /// A balancer asks every few seconds; until it has, it sends people.
