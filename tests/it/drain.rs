@@ -200,7 +200,6 @@ async fn a_quiet_node_that_leaves_keeps_its_door_open_until_its_balancer_knows()
     let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "600")]).await;
     server.signal("TERM");
     until("it is not ready", async || server.get("/readyz").await.0 == 503).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
     for over in [Transport::Sse, Transport::WebSocket] {
         let line = Line::open(over, server.address, &token(9, &[1], None, false), None).await.expect("it is open");
         assert_eq!(bye(line).await.json()["reason"], "restart");

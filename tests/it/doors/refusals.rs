@@ -101,7 +101,7 @@ async fn more_connections_than_there_may_be_are_told_so_and_those_that_are_open_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_times_as_many_as_may_come_are_sent_away_at_once_and_open_streams_go_on() {
-    let (_kafka, _accounts, server, publisher) = stage(&[("ALLIM_HTTP_NEW_CONNECTIONS_PER_SECOND", "50")]).await;
+    let (_kafka, _accounts, server, publisher) = stage(&[("ALLIM_HTTP_NEW_CONNECTIONS_PER_SECOND", "10")]).await;
     let mut steady = listen(&server, Transport::Sse, 1).await;
     steady.live().await;
     let (mut welcome, mut refused) = (Vec::new(), 0);
@@ -123,7 +123,7 @@ async fn three_times_as_many_as_may_come_are_sent_away_at_once_and_open_streams_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_61_who_reconnects_in_a_tight_loop_costs_others_nothing() {
-    let (_kafka, accounts, server, publisher) = stage(&[("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "5")]).await;
+    let (_kafka, accounts, server, publisher) = stage(&[("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "2")]).await;
     let mut other = listen(&server, Transport::Sse, 1).await;
     other.live().await;
     let calls = accounts.calls();
@@ -142,7 +142,7 @@ async fn fault_61_who_reconnects_in_a_tight_loop_costs_others_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_are_counted_where_a_trusted_proxy_names_them() {
-    let env = [("ALLIM_HTTP_NEW_STREAMS_PER_ADDRESS", "3"), ("ALLIM_TRUSTED_PROXIES", "127.0.0.0/8")];
+    let env = [("ALLIM_HTTP_NEW_STREAMS_PER_ADDRESS", "1"), ("ALLIM_TRUSTED_PROXIES", "127.0.0.0/8")];
     let (_kafka, _accounts, server, _) = stage(&env).await;
     let from = async |address: &str, admin: u64| {
         let bearer = format!("Bearer {}", token(admin, &[7], None, false));
