@@ -18,19 +18,21 @@ use tokio::{
 /// What comes after our last word is read and forgotten for so long: a socket that is closed over it is reset, and the
 /// reset may overtake the word, which was a refusal mostly.
 const LINGER: Duration = Duration::from_secs(1);
+/// And so much of it: whoever floods us costs no more for it.
+const LINGER_BYTES: usize = 8 << 20;
 
 pub struct Guarded {
     socket: TcpStream,
     patience: Duration,
     /// Runs while a write waits, or while we linger.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// All is said.
-    lingers: bool,
+    /// All is said; so much of what comes then is still heard out.
+    lingers: Option<usize>,
 }
 
 impl Guarded {
     pub fn new(socket: TcpStream, patience: Duration) -> Guarded {
-        Guarded { socket, patience, deadline: None, lingers: false }
+        Guarded { socket, patience, deadline: None, lingers: None }
     }
 
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -77,9 +79,9 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.lingers {
+        if self.lingers.is_none() {
             ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
-            self.lingers = true;
+            self.lingers = Some(LINGER_BYTES);
             self.deadline = Some(Box::pin(sleep_until(Instant::now() + LINGER)));
         }
         if self.deadline.as_mut().is_none_or(|deadline| deadline.as_mut().poll(cx).is_ready()) {
@@ -89,7 +91,13 @@ impl AsyncWrite for Guarded {
         loop {
             let mut piece = ReadBuf::uninit(&mut piece);
             match ready!(Pin::new(&mut self.socket).poll_read(cx, &mut piece)) {
-                Ok(()) if !piece.filled().is_empty() => {}
+                Ok(()) if !piece.filled().is_empty() => {
+                    let left = self.lingers.and_then(|left| left.checked_sub(piece.filled().len()));
+                    if left.is_none() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    self.lingers = left;
+                }
                 _ => return Poll::Ready(Ok(())),
             }
         }
