@@ -68,6 +68,8 @@ pub fn report_in(file: &str, what: &str, rest: &str) {
     let thread = std::thread::current();
     let line = format!("{what} {}{rest}\n", thread.name().unwrap_or("?"));
     let file = package().join("target").join(file);
+    // What is built may be elsewhere.
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder for the report");
     // In one write: tests run side by side.
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(&file);
     opened.and_then(|mut file| file.write_all(line.as_bytes())).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
