@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::harness::{
     Accounts, Kafka, Listener, Publisher, Sent, Server, Story,
     accounts::token,
-    crowd::{audience, concerns, crowd},
+    crowd::{audience, concerns, crowd, restarted_under_load},
     kafka::TOPIC,
     until,
 };
@@ -34,24 +34,7 @@ async fn two_hundred_listeners_are_cut_at_random_while_events_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_48_a_server_killed_twenty_times_under_load_leaves_no_hole() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let mut server = Server::start(&kafka, &accounts, &[]).await;
-    let publisher = Arc::new(Publisher::new(kafka.address));
-    let crowd = crowd(50, 0, &[server.address], &publisher);
-    until("everybody came", async || server.metric("allim_streams").await >= 50.0).await;
-    let mut pace = tokio::time::interval(Duration::from_millis(5));
-    for i in 0..1050 {
-        pace.tick().await;
-        let (audience, key) = audience(i);
-        publisher.tell(&audience, &key, &format!("event {i}")).await;
-        if i % 50 == 49 && i < 1000 {
-            server.signal("KILL");
-            server.ended().await;
-            server = server.again().await;
-        }
-    }
-    let (heard, connects) = crowd.check().await;
-    assert!(heard > 5_000 && connects >= 500, "{heard} heard, {connects} connects");
+    restarted_under_load("KILL", None, &[]).await;
 }
 
 /// One node dies, and never comes back; whoever it had goes on at the other.

@@ -12,7 +12,7 @@ use crate::harness::{
     Accounts, Kafka, Listener, PATIENCE, Publisher, Server, Story,
     accounts::token,
     answers::bye,
-    crowd::{audience, crowd},
+    crowd::restarted_under_load,
     sse::Stream,
     transport::{Line, Transport},
     until,
@@ -130,24 +130,7 @@ async fn fault_46_a_node_of_two_leaves_under_load_and_nobody_misses_or_repeats_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_46_twenty_polite_restarts_under_load_leave_no_hole() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let mut server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "0")]).await;
-    let publisher = Arc::new(Publisher::new(kafka.address));
-    let crowd = crowd(50, 0, &[server.address], &publisher);
-    until("everybody came", async || server.metric("allim_streams").await >= 50.0).await;
-    let mut pace = tokio::time::interval(Duration::from_millis(5));
-    for i in 0..1050 {
-        pace.tick().await;
-        let (audience, key) = audience(i);
-        publisher.tell(&audience, &key, &format!("event {i}")).await;
-        if i % 50 == 49 && i < 1000 {
-            server.signal("TERM");
-            assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
-            server = server.again().await;
-        }
-    }
-    let (heard, connects) = crowd.check().await;
-    assert!(heard > 5_000 && connects >= 500, "{heard} heard, {connects} connects");
+    restarted_under_load("TERM", Some(0), &[("ALLIM_DELIVER_DRAIN_WINDOW_SECONDS", "0")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,16 +103,20 @@ async fn beside_it_everything_else_is_as_ever_and_without_the_setting_there_is_n
     assert!(peer.frames_to_the_end().await.iter().all(|frame| frame.kind != kind::SETTINGS));
 }
 
-/// Seconds of silence end it, however far it came; a stream outlives them.
-#[tokio::test(flavor = "multi_thread")]
-async fn fault_74_half_a_beginning_of_http2_is_not_waited_for_nor_a_connection_on_which_nothing_is_asked() {
-    let (kafka, _accounts, server) = stage(&[ON, ("ALLIM_HTTP_HEAD_DEADLINE_SECONDS", "2")]).await;
+/// Listens until `and on`, and meanwhile answers pings, as any client does.
+async fn somebody_stays(server: &Server) -> tokio::task::JoinHandle<()> {
     let mut stays = Peer::connect(server.address).await;
     stays.begin(&[]).await;
     stays.listen(1, &token(1, &[7], None, false)).await;
     stays.hears(1, r#""live":true"#).await;
-    // Meanwhile it answers pings, as any client does.
-    let stays = tokio::spawn(async move { stays.hears(1, "and on").await });
+    tokio::spawn(async move { stays.hears(1, "and on").await })
+}
+
+/// Seconds of silence end it, however far it came; a stream outlives them.
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_74_half_a_beginning_of_http2_is_not_waited_for_nor_a_connection_on_which_nothing_is_asked() {
+    let (kafka, _accounts, server) = stage(&[ON, ("ALLIM_HTTP_HEAD_DEADLINE_SECONDS", "2")]).await;
+    let stays = somebody_stays(&server).await;
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut closing = JoinSet::new();
     for length in [0, 1, 3, 10, preface.len()] {
@@ -215,12 +219,7 @@ async fn write_more(flood: &str, peer: &mut Peer) -> std::io::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_73_floods_of_http2_close_their_connection() {
     let (kafka, _accounts, server) = stage(&[ON, ("ALLIM_HTTP_HEAD_DEADLINE_SECONDS", "2")]).await;
-    let mut stays = Peer::connect(server.address).await;
-    stays.begin(&[]).await;
-    stays.listen(1, &token(1, &[7], None, false)).await;
-    stays.hears(1, r#""live":true"#).await;
-    // Meanwhile it answers pings, as any client does.
-    let stays = tokio::spawn(async move { stays.hears(1, "and on").await });
+    let stays = somebody_stays(&server).await;
     let memory = server.memory();
     for flood in ["rapid reset", "continuation", "settings", "ping", "empty data"] {
         let mut peer = Peer::connect(server.address).await;

@@ -1,10 +1,10 @@
 //! Listeners of all malls who wander over the servers while events come, and whether each has heard exactly its own.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{Publisher, Story, Wanderer, accounts::token, transport::noted};
+use super::{Accounts, Kafka, Publisher, Server, Story, Wanderer, accounts::token, transport::noted, until};
 
 const MALLS: [u64; 8] = [1001, 1002, 1003, 10, 100, 1, 7, 77];
 
@@ -62,4 +62,27 @@ impl Crowd {
         }
         (heard, connects)
     }
+}
+
+/// Twenty ends by this signal, each with this exit code, while events come: nobody misses or repeats anything.
+pub async fn restarted_under_load(signal: &str, exit_code: Option<i32>, env: &[(&str, &str)]) {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut server = Server::start(&kafka, &accounts, env).await;
+    let publisher = Arc::new(Publisher::new(kafka.address));
+    let crowd = crowd(50, 0, &[server.address], &publisher);
+    until("everybody came", async || server.metric("allim_streams").await >= 50.0).await;
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
+    for i in 0..1050 {
+        pace.tick().await;
+        let (audience, key) = audience(i);
+        publisher.tell(&audience, &key, &format!("event {i}")).await;
+        if i % 50 == 49 && i < 1000 {
+            server.signal(signal);
+            // Who is killed has none.
+            assert_eq!(server.ended().await.code(), exit_code, "{}", server.log());
+            server = server.again().await;
+        }
+    }
+    let (heard, connects) = crowd.check().await;
+    assert!(heard > 5_000 && connects >= 500, "{heard} heard, {connects} connects");
 }

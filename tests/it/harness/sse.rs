@@ -10,6 +10,21 @@ use tokio::{
 pub use super::blocks::{Event, parse};
 use super::{blocks::take_block, secrets};
 
+/// The head of an answer, and what came behind it.
+pub async fn head_of_answer(socket: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
+    let mut raw = Vec::new();
+    let end = loop {
+        if let Some(end) = raw.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end;
+        }
+        if socket.read_buf(&mut raw).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    };
+    let head = String::from_utf8_lossy(&raw[..end]).into_owned();
+    Ok((head, raw.split_off(end + 4)))
+}
+
 pub struct Stream {
     pub socket: TcpStream,
     pub status: u16,
@@ -61,17 +76,7 @@ impl Stream {
         secrets::request(&String::from_utf8_lossy(&request[..head]));
         // Who is refused before the end of the body may find the door shut, and the answer there all the same.
         let _ = socket.write_all(request).await;
-        let mut raw = Vec::new();
-        let end = loop {
-            if let Some(end) = raw.windows(4).position(|w| w == b"\r\n\r\n") {
-                break end;
-            }
-            if socket.read_buf(&mut raw).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        };
-        let head = String::from_utf8_lossy(&raw[..end]).into_owned();
-        let raw = raw.split_off(end + 4);
+        let (head, raw) = head_of_answer(&mut socket).await?;
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
         if status >= 400 {
             secrets::none_in(&[("the head of a refusal", &head)]);

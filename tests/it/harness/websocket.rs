@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::io::AsyncReadExt;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use super::{blocks::Event, secrets};
+use super::{blocks::Event, secrets, sse::head_of_answer};
 
 /// What the server may send: whole messages that are not masked, and nothing that was not agreed on.
 const TEXT: u8 = 0x81;
@@ -38,16 +38,7 @@ impl Socket {
         request.push_str("\r\n");
         secrets::request(&request);
         socket.write_all(request.as_bytes()).await?;
-        let mut raw = Vec::new();
-        let end = loop {
-            if let Some(end) = raw.windows(4).position(|w| w == b"\r\n\r\n") {
-                break end;
-            }
-            if socket.read_buf(&mut raw).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        };
-        let head = String::from_utf8_lossy(&raw[..end]).into_owned();
+        let (head, raw) = head_of_answer(&mut socket).await?;
         let lower = head.to_ascii_lowercase();
         if !lower.starts_with("http/1.1 101 ") {
             return Err(io::Error::other(head));
@@ -56,7 +47,7 @@ impl Socket {
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "another answer to the key: {head}");
         assert!(lower.contains("\r\nsec-websocket-protocol: allim.v1"), "{head}");
         assert!(!lower.contains("sec-websocket-extensions"), "{head}");
-        Ok(Socket { socket, raw: raw.split_off(end + 4), body: Vec::new(), code: None, resumes: false })
+        Ok(Socket { socket, raw, body: Vec::new(), code: None, resumes: false })
     }
 
     /// Says where it goes on.
