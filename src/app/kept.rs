@@ -3,15 +3,16 @@
 use std::{fs::File, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Database},
-    hub::Hub,
+    deliver::Streams,
+    hub::{Frame, Hub, Kept},
     ingest::Ingest,
     telemetry::Metrics,
-    timeline::{self, Recorder, Sqlite, Store, Trouble},
+    timeline::{self, KeptAt, Recorder, Sqlite, Store, Trouble},
 };
 
 /// What writes, until it is told to stop.
@@ -50,15 +51,35 @@ pub fn open(settings: &config::Settings) -> anyhow::Result<(Option<File>, Option
 pub fn record(
     settings: &config::Settings,
     store: Arc<dyn Store>,
-    _hub: &Hub,
+    hub: &Hub,
+    streams: &Streams,
     metrics: &Metrics,
 ) -> anyhow::Result<(Ingest, Recording)> {
+    // Before anything is read: what is not known to be kept is not forgotten for its age.
+    hub.kept(Kept::Unknown);
     let stop = CancellationToken::new();
     let of_the_timeline = settings.timeline.clone();
-    let (recorder, _kept, writing) =
+    let (recorder, kept, writing) =
         Recorder::new(Arc::clone(&store), of_the_timeline.clone(), metrics.clone(), stop.clone());
     let keeping = of_the_timeline.retention;
     let reader = Ingest::kept(&settings.ingest, keeping, settings.catalogue.clone(), metrics, Arc::new(recorder))?;
     let purging = tokio::spawn(timeline::purge_for_ever(store, of_the_timeline, metrics.clone()));
-    Ok((reader, Recording { stop, writer: tokio::spawn(writing), others: vec![purging] }))
+    let telling = tokio::spawn(tell(kept, hub.clone(), streams.clone()));
+    Ok((reader, Recording { stop, writer: tokio::spawn(writing), others: vec![purging, telling] }))
+}
+
+/// Memory learns how far the timeline is, and who was told to look into the list later hears when.
+async fn tell(mut kept: watch::Receiver<KeptAt>, hub: Hub, streams: Streams) {
+    loop {
+        let at = match &*kept.borrow_and_update() {
+            KeptAt::Unknown => Kept::Unknown,
+            KeptAt::At(position) => Kept::At(position.clone()),
+        };
+        if hub.kept(at) {
+            streams.tell_everybody(Frame::kept()).await;
+        }
+        if kept.changed().await.is_err() {
+            return;
+        }
+    }
 }
