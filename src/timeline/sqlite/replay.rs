@@ -162,15 +162,15 @@ pub fn missed(connection: &mut Connection, viewer: &Viewer, from: &Position, pag
     };
     while let Some((_, chosen)) = oldest(&mut partitions) {
         let (partition, entries, _) = &mut partitions[chosen];
-        let Some(entry) = entries.next() else { break };
-        let is_new_place = entry.offset >= through.get(*partition);
-        let is_full = rows.len() >= page.items || bytes > 0 && bytes + entry.bytes > page.bytes;
-        if is_new_place && is_full {
+        let Some(&first) = entries.peek() else { break };
+        if rows.len() >= page.items || bytes > 0 && bytes + first.bytes > page.bytes {
             return Ok(Missed::Page { rows, through });
         }
-        through.set(*partition, entry.offset + 1);
-        bytes += entry.bytes;
-        rows.push(rows::claimed(&moment, viewer, entry.claim)?.0.stored);
+        while let Some(entry) = entries.next_if(|entry| entry.offset == first.offset) {
+            bytes += entry.bytes;
+            rows.push(rows::claimed(&moment, viewer, entry.claim)?.0.stored);
+        }
+        through.set(*partition, first.offset + 1);
     }
     for (partition, _, all_before) in partitions {
         through.set(partition, all_before);

@@ -10,6 +10,8 @@ use allim::{
     timeline::{Advance, Batch, COUNTED_AT_MOST, Filter, Mark, Missed, Missing, Most, Row, Store, Trouble, Written},
 };
 
+use jiff::SignedDuration;
+
 use super::{
     engines::ENGINES,
     world::{admin, time, whole_list, whole_replay},
@@ -249,3 +251,37 @@ for_every_engine!(marks_are_the_same_in_every_order, store, {
         assert_eq!(offsets(store, &viewer, &UNREAD).await, [9, 8, 6]);
     }
 });
+
+for_every_engine!(
+    /// Whatever page they come in, and whoever's `at` is between theirs.
+    what_an_offset_has_had_in_its_lives_comes_together,
+    store,
+    {
+        let viewer = operator(7, &[1]);
+        let reborn = |offset: u64, life: u32| {
+            let mut row = row(offset, "mall:1", None);
+            let id = NotificationId::of_life(row.at, life);
+            let (kind, record) = ("notice.posted".into(), row.notification.record().clone());
+            let audience = row.notification.audience.clone();
+            let later = row.notification.at.checked_add(SignedDuration::from_hours(life.into())).unwrap();
+            row.notification = Arc::new(Notification::new(id, kind, None, audience, later, record));
+            Row { life, ..row }
+        };
+        let advance = |from, to, life| Advance { partition: 0, from, to, life };
+        let lives = [(None, 3, 0), (Some(3), 0, 1), (Some(0), 3, 1), (Some(3), 0, 2), (Some(0), 3, 2)];
+        for (from, to, life) in lives {
+            let rows = if to > 0 { (0..3).map(|offset| reborn(offset, life)).collect() } else { Vec::new() };
+            store.record(Arc::new(batch(vec![advance(from, to, life)], rows))).await.unwrap();
+        }
+        write(store, (0..3).map(|offset| row_in(1, offset, "mall:1", None)).collect()).await.unwrap();
+        let recorded = Vector::new(vec![3, 3]);
+        for items in 1..5 {
+            let page = Most { items, bytes: 1 << 20 };
+            let rows = whole_replay(store, &viewer, position(&[]), page, &recorded).await.unwrap();
+            let first: Vec<u64> =
+                rows.iter().filter(|stored| stored.at.partition == 0).map(|stored| stored.at.offset).collect();
+            assert_eq!(first, [0, 0, 0, 1, 1, 1, 2, 2, 2], "in pages of {items}");
+            assert_eq!(rows.len(), 12);
+        }
+    }
+);

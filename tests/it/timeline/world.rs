@@ -153,16 +153,7 @@ impl World {
                 self.people[*who] = Arc::new(person(*who, *malls));
                 Ok(())
             }
-            Step::Meet { person, ahead } => {
-                let here = ahead.and_then(|ahead| {
-                    let mut here = self.reference.position()?;
-                    here.next.set(0, here.next.get(0) + ahead);
-                    Some(here)
-                });
-                let viewer = Arc::clone(&self.people[*person]);
-                self.reference.meet(&viewer, here.as_ref());
-                well("meet", self.store.meet(viewer, here).await)
-            }
+            Step::Meet { person, ahead } => self.meet(*person, *ahead).await,
             Step::Mark { person, rows, read } => {
                 let id = |row: &usize| self.reference.rows.get(*row).map(|row| row.notification.id);
                 let ids: Vec<NotificationId> = rows.iter().filter_map(id).collect();
@@ -244,8 +235,8 @@ impl World {
     fn row(&self, at: Coordinates, life: u32, id: NotificationId, item: &Item) -> Row {
         let audience = Audience::new(item.audience.iter().map(|&pick| term(pick))).unwrap();
         let record = Record {
-            shape: if item.size % 2 == 0 { Shape::Plain } else { Shape::Binary },
-            key: (item.size % 3 > 0).then(|| "key".into()),
+            shape: if item.size.is_multiple_of(2) { Shape::Plain } else { Shape::Binary },
+            key: (!item.size.is_multiple_of(3)).then(|| "key".into()),
             headers: Box::new([("ce_id".into(), at.offset.to_string().into())]),
             value: "x".repeat(item.size).into(),
         };
@@ -265,6 +256,17 @@ impl World {
         same("recorded", &recorded, &self.reference.recorded(batch.epoch))?;
         self.last = Some(batch);
         Ok(())
+    }
+
+    async fn meet(&mut self, person: usize, ahead: Option<u64>) -> Result<(), Fault> {
+        let here = ahead.and_then(|ahead| {
+            let mut here = self.reference.position()?;
+            here.next.set(0, here.next.get(0) + ahead);
+            Some(here)
+        });
+        let viewer = Arc::clone(&self.people[person]);
+        self.reference.meet(&viewer, here.as_ref());
+        well("meet", self.store.meet(viewer, here).await)
     }
 
     async fn mark(&mut self, person: usize, mark: Mark) -> Result<(), Fault> {
