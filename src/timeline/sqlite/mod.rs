@@ -5,6 +5,8 @@
 
 mod hands;
 mod list;
+#[cfg(test)]
+mod plans;
 mod purge;
 mod read_state;
 mod replay;

@@ -133,6 +133,12 @@ fn raise(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Vec
     Ok(())
 }
 
+/// Where everything stands that an operator has marked by itself. A cross join, for SQLite would rather begin with all
+/// notifications of the log.
+pub const MARKED: &str = "SELECT n.id, n.partition, n.\"offset\" FROM exception e CROSS JOIN notification n ON n.id = e.id \
+     WHERE e.operator = ? AND n.epoch = ?";
+const FORGET: &str = "DELETE FROM exception WHERE operator = ? AND id = ?";
+
 pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Timestamp) -> Result<(), Trouble> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
     let (admin, now) = (operator(viewer.admin), now.as_millisecond());
@@ -167,21 +173,30 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
         Mark::UpTo(Position { epoch, next }) => {
             raise(&transaction, viewer.admin, *epoch, next)?;
             // Not up to where the watermark is: that may be an older mark, and somebody marked unread since then.
-            for (partition, next) in next.iter() {
-                let delete = "DELETE FROM exception WHERE operator = ?1 AND id IN (SELECT n.id FROM exception e JOIN \
-                              notification n ON n.id = e.id WHERE e.operator = ?1 AND n.epoch = ?2 AND n.partition = ?3 \
-                              AND n.\"offset\" < ?4)";
-                let behind = params![admin, epoch_number(*epoch), signed(partition), signed(next)];
-                transaction.prepare_cached(delete).and_then(|mut delete| delete.execute(behind)).map_err(trouble)?;
+            let marked: Vec<([u8; 16], i64, i64)> = transaction
+                .prepare_cached(MARKED)
+                .and_then(|mut question| {
+                    let all = [admin, epoch_number(*epoch)];
+                    question.query_map(all, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+                })
+                .map_err(trouble)?;
+            for (id, partition, offset) in marked {
+                if offset < signed(next.get(index(partition))) {
+                    let forgotten =
+                        transaction.prepare_cached(FORGET).and_then(|mut one| one.execute(params![admin, id]));
+                    forgotten.map_err(trouble)?;
+                }
             }
         }
     }
     transaction.commit().map_err(trouble)
 }
 
+pub const BY_ID: &str = "SELECT number FROM notification WHERE id = ?";
+
 fn number_of(connection: &Connection, id: NotificationId) -> Result<Option<i64>, Trouble> {
     connection
-        .prepare_cached("SELECT number FROM notification WHERE id = ?")
+        .prepare_cached(BY_ID)
         .and_then(|mut question| question.query_row([id.0], |row| row.get(0)).optional())
         .map_err(trouble)
 }
@@ -206,9 +221,11 @@ pub fn is_read(
     Ok(by_itself.unwrap_or_else(|| marks.is_read(found.stored.at, through)))
 }
 
+pub const EXCEPTION: &str = "SELECT read FROM exception WHERE operator = ? AND id = ?";
+
 pub fn exception(connection: &Connection, admin: AdminNo, id: NotificationId) -> Result<Option<bool>, Trouble> {
     connection
-        .prepare_cached("SELECT read FROM exception WHERE operator = ? AND id = ?")
+        .prepare_cached(EXCEPTION)
         .and_then(|mut question| question.query_row(params![operator(admin), id.0], |row| row.get(0)).optional())
         .map_err(trouble)
 }
@@ -312,12 +329,13 @@ fn claim(row: &Row<'_>, epoch: i64, partition: i64) -> rusqlite::Result<Claim> {
     Ok(Claim { place, number: row.get(3)?, mall: row.get(4)?, silent: false })
 }
 
+pub const MARKED_UNREAD: &str =
+    "SELECT n.number FROM exception e JOIN notification n ON n.id = e.id WHERE e.operator = ? AND e.read = 0";
+
 /// What this operator marked unread, by the numbers of the rows.
 pub fn marked_unread(connection: &Connection, admin: AdminNo) -> Result<HashSet<i64>, Trouble> {
     connection
-        .prepare_cached(
-            "SELECT n.number FROM exception e JOIN notification n ON n.id = e.id WHERE e.operator = ? AND e.read = 0",
-        )
+        .prepare_cached(MARKED_UNREAD)
         .and_then(|mut question| question.query_map([operator(admin)], |row| row.get(0))?.collect())
         .map_err(trouble)
 }

@@ -89,14 +89,13 @@ fn span(from: &Position, recorded: &Vector) -> Vec<(usize, (u64, u64))> {
     recorded.iter().map(here).filter(|(_, (from, to))| from < to).collect()
 }
 
+pub const PURGED: &str = "SELECT 1 FROM horizon WHERE epoch = ? AND partition = ? AND next > ?";
+pub const LOST: &str = "SELECT 1 FROM hole WHERE epoch = ? AND partition = ? AND \"end\" > ? AND start < ?";
+
 /// What lies between is gone for good: purged, or never recorded.
 fn missing(connection: &Connection, epoch: i64, span: &[(usize, (u64, u64))]) -> Result<Option<Missing>, Trouble> {
-    let mut horizon = connection
-        .prepare_cached("SELECT 1 FROM horizon WHERE epoch = ? AND partition = ? AND next > ?")
-        .map_err(trouble)?;
-    let mut hole = connection
-        .prepare_cached("SELECT 1 FROM hole WHERE epoch = ? AND partition = ? AND \"end\" > ? AND start < ?")
-        .map_err(trouble)?;
+    let mut horizon = connection.prepare_cached(PURGED).map_err(trouble)?;
+    let mut hole = connection.prepare_cached(LOST).map_err(trouble)?;
     for &(partition, (from, to)) in span {
         if horizon.exists(params![epoch, signed(partition), signed(from)]).map_err(trouble)? {
             return Ok(Some(Missing::Purged));
@@ -163,7 +162,7 @@ pub fn missed(connection: &mut Connection, viewer: &Viewer, from: &Position, pag
     while let Some((_, chosen)) = oldest(&mut partitions) {
         let (partition, entries, _) = &mut partitions[chosen];
         let Some(&first) = entries.peek() else { break };
-        if rows.len() >= page.items || bytes > 0 && bytes + first.bytes > page.bytes {
+        if rows.len() >= page.items || !rows.is_empty() && bytes + first.bytes > page.bytes {
             return Ok(Missed::Page { rows, through });
         }
         while let Some(entry) = entries.next_if(|entry| entry.offset == first.offset) {

@@ -62,13 +62,13 @@ pub fn claimed(connection: &Connection, viewer: &Viewer, claim: Claim) -> Result
     if found.claim(claim.number) == claim && !through.is_empty() { Ok((found, through)) } else { Err(damaged()) }
 }
 
+pub const BY_NUMBER: &str = "SELECT id, at, epoch, partition, \"offset\", life, type, mall, audience, shape, \"key\", headers, \
+     value, checksum, severity, silent FROM notification WHERE number = ?";
+
 /// None: there is no such row.
 pub fn found(connection: &Connection, number: i64) -> Result<Option<Found>, Trouble> {
     let found = connection
-        .prepare_cached(
-            "SELECT id, at, epoch, partition, \"offset\", life, type, mall, audience, shape, \"key\", headers, value, checksum, \
-             severity, silent FROM notification WHERE number = ?",
-        )
+        .prepare_cached(BY_NUMBER)
         .and_then(|mut question| question.query_row([number], |row| Ok(read(row))).optional())
         .map_err(trouble)?;
     let damaged = || Trouble::Damaged(format!("row {number} of its notifications is not what was written"));
