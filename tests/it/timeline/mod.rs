@@ -2,6 +2,7 @@
 
 mod cases;
 mod contract;
+mod damage;
 mod engines;
 mod plan;
 mod reference;
