@@ -17,6 +17,7 @@ mod first_run;
 mod harness;
 mod identity;
 mod jobs;
+mod kept_way;
 mod log_life;
 mod model;
 mod origins;
