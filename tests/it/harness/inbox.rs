@@ -26,9 +26,7 @@ impl Inbox {
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut all = vec![("Authorization", self.bearer.as_str())];
         all.extend_from_slice(headers);
-        let mut stream = Stream::get(self.address, path, &all).await.expect("an answer");
-        let body = stream.rest().await.expect("a body");
-        Answer { status: stream.status, head: stream.head.clone(), body }
+        Answer::of(Stream::get(self.address, path, &all).await.expect("an answer")).await
     }
 
     /// One page; `query` is what stands behind the `?`.
