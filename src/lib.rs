@@ -23,4 +23,5 @@ pub mod ingest; // KAFKA IN
 pub mod notification; // THE WORDS: what travels, who sees it, what of it
 pub mod publish; // INTO KAFKA
 pub mod shutdown; // first signal: drain; second: end
-pub mod telemetry; // WHAT WE SEE // builds every station and joins them
+pub mod telemetry;
+pub mod timeline; // THE MEMORY // WHAT WE SEE // builds every station and joins them

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::notification::{
-    Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId, PartnerNo,
-    Record, Shape, Tenant, Term, Unreadable,
+    Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId,
+    ORIGIN_HEADER, Origin, PartnerNo, Record, Shape, Tenant, Term, Unreadable,
     catalogue::LEGACY_TEXT,
     event::{Envelope, Event, explicit_audience},
     json::read_object,
@@ -27,6 +27,13 @@ pub struct RawRecord<'a> {
     pub key: Option<&'a [u8]>,
     pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
     pub value: Option<&'a [u8]>,
+}
+
+impl RawRecord<'_> {
+    /// Where it stood first: a dead letter that was sent once more says so in a header.
+    fn origin(&self) -> Origin {
+        Origin::of(self.coordinates.into(), self.headers.iter().copied())
+    }
 }
 
 /// Its measures only: a log line must not spill what customers wrote.
@@ -167,8 +174,10 @@ impl Decoder {
             let detail = format!("the value has {value} bytes, the limit is {}", self.max_record_bytes);
             return Err(Rejected::new(Reason::TooBig, detail));
         }
+        // What redriving adds makes no record too big that was not.
+        let theirs = raw.headers.iter().filter(|(name, _)| *name != ORIGIN_HEADER);
         let of_header = |(name, value): &(&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
-        let around = raw.key.map_or(0, <[u8]>::len) + raw.headers.iter().map(of_header).sum::<usize>();
+        let around = raw.key.map_or(0, <[u8]>::len) + theirs.map(of_header).sum::<usize>();
         if around > MOST_HEADER_BYTES {
             let detail = format!("key and headers have {around} bytes, the limit is {MOST_HEADER_BYTES}");
             return Err(Rejected::new(Reason::TooBig, detail));
@@ -239,7 +248,7 @@ impl Decoder {
         };
         record.shape = Shape::Legacy;
         record.value = value.slice_ref(text.as_bytes());
-        let id = NotificationId::of_coordinates(raw.coordinates);
+        let id = raw.origin().id();
         let type_name = self.catalogue.shared_name(LEGACY_TEXT);
         Ok(Notification::new(id, type_name, None, audience, raw.timestamp, record))
     }
@@ -261,7 +270,7 @@ impl Decoder {
             None => self.catalogue.audience(&type_name, mall, &event.fields)?,
         };
         let id = match envelope.id.as_deref() {
-            None => NotificationId::of_coordinates(raw.coordinates),
+            None => raw.origin().id(),
             Some(id) => {
                 check_name(Reason::BadId, "id", id)?;
                 let source = envelope.source.as_deref().unwrap_or_default();

@@ -14,6 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["notification"]),
     ("identity", &["notification", "telemetry"]),
     ("publish", &["notification", "telemetry"]),
+    // Dead letters go back into Kafka, and to a topic of their own.
+    ("timeline", &["notification", "ingest", "publish", "telemetry", "shutdown"]),
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     ("deliver", &["notification", "hub", "telemetry", "shutdown"]),
@@ -21,8 +23,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["notification", "identity", "ingest", "deliver", "hub", "telemetry", "publish", "shutdown"]),
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
-    ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry"]),
-    ("main", &["app", "config", "publish", "demo", "telemetry"]),
+    ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
+    ("main", &["app", "config", "publish", "demo", "telemetry", "timeline"]),
 ];
 
 /// These name everybody: the one that joins, and the map.
@@ -37,9 +39,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ring", &["identity/tickets.rs", "identity/account_service.rs", "publish/tail.rs"]),
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
+    ("rusqlite", &["timeline/sqlite"]),
     ("kafka_protocol", &["demo/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
-    ("clap", &["config/", "publish/command.rs", "publish/tail.rs", "main.rs"]),
+    (
+        "clap",
+        &["config/", "publish/command.rs", "publish/tail.rs", "timeline/command.rs", "timeline/redrive.rs", "main.rs"],
+    ),
     ("env", &["config/"]),
 ];
 
