@@ -65,13 +65,14 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
                 Ok(tail::run(&order, &usual, &mut io::stdout()).await?)
             }
             cli::Command::DeadLetters(order) => {
-                let url = settings.database_url.as_ref().map(config::Secret::text);
-                let file = timeline::command::file(url, &settings.data_dir)?;
+                let config::Database::Sqlite(file) = &settings.database else {
+                    anyhow::bail!("there is no timeline, and so no dead letter: ALLIM_DATABASE_URL is none");
+                };
                 let brokers = || {
                     let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
                     Ok(settings.publish(brokers, AT_A_TERMINAL))
                 };
-                Ok(timeline::command::run(&order, &file, brokers, &mut BufWriter::new(io::stdout())).await?)
+                Ok(timeline::command::run(&order, file, brokers, &mut BufWriter::new(io::stdout())).await?)
             }
             cli::Command::Health => {
                 println!("{}", telemetry::health::ask(settings.http.listen).await?);

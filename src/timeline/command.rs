@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -52,8 +52,6 @@ pub struct List {
 /// Why it was not done, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum NotDone {
-    #[error("ALLIM_DATABASE_URL names PostgreSQL, and this version keeps its timeline in SQLite alone")]
-    Postgres,
     #[error(transparent)]
     NotOpen(#[from] NotOpen),
     #[error("there is no dead letter {0}; `allim dead-letters list` names them")]
@@ -66,15 +64,6 @@ pub enum NotDone {
     NotRedriven(String),
     #[error("the answer could not be printed: {0}")]
     Output(#[from] io::Error),
-}
-
-/// The file of the server that has these settings.
-pub fn file(database_url: Option<&str>, data_dir: &Path) -> Result<PathBuf, NotDone> {
-    match database_url.map(|url| url.strip_prefix("sqlite:")) {
-        None => Ok(data_dir.join("timeline.sqlite")),
-        Some(Some(path)) => Ok(PathBuf::from(path)),
-        Some(None) => Err(NotDone::Postgres),
-    }
 }
 
 /// Does it; `brokers` are asked for only where something is sent.

@@ -7,10 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Growth,
-    dead_letters::{DeadLetter, DeadLetters, StoreIsIll},
-};
+use super::{DeadLetters, Growth, Trouble, dead_letters::DeadLetter};
 use crate::publish::{Failed, Found, Producer};
 
 /// Read from the store at once.
@@ -50,7 +47,7 @@ enum Stopped {
     #[error(transparent)]
     Kafka(#[from] Failed),
     #[error(transparent)]
-    Store(#[from] StoreIsIll),
+    Store(#[from] Trouble),
 }
 
 impl DeadLetterTopic {

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+use super::Answer;
 use crate::notification::{ORIGIN_HEADER, Origin};
 
 /// Letters of a value that a list shows.
@@ -89,21 +89,16 @@ pub struct Count {
     pub waiting: u64,
 }
 
-/// The store does not answer; in words for a log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreIsIll(pub String);
-
-/// Where dead letters are kept, for who brings them to their topic and counts them.
+/// Where dead letters are kept, for who brings them to their topic and counts them. A part of what an engine promises.
 pub trait DeadLetters: Send + Sync {
     /// Those that do not stand on the topic yet and have a higher number, the oldest first.
-    fn unsent(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreIsIll>>;
+    fn unsent(&self, after: i64, limit: usize) -> Answer<'_, Vec<DeadLetter>>;
 
     /// They stand there now.
-    fn sent(&self, numbers: Vec<i64>) -> BoxFuture<'_, Result<(), StoreIsIll>>;
+    fn sent(&self, numbers: Vec<i64>) -> Answer<'_, ()>;
 
     /// How many were never redriven.
-    fn waiting(&self) -> BoxFuture<'_, Result<u64, StoreIsIll>>;
+    fn waiting(&self) -> Answer<'_, u64>;
 }
 
 /// The headers as they are kept: a JSON array of `[name, base64 or null]`.

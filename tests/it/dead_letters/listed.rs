@@ -237,8 +237,15 @@ fn what_cannot_be_read_is_said_in_one_line() {
     let missing = said(list().env("ALLIM_DATABASE_URL", &url));
     assert!(missing.contains(&format!("there is no timeline at {}", elsewhere.display())), "{missing}");
     assert!(!elsewhere.exists(), "a file was made");
-    let postgres = said(list().env("ALLIM_DATABASE_URL", "postgres://allim:hunter2@db/allim"));
-    assert!(postgres.contains("PostgreSQL") && !postgres.contains("hunter2"), "{postgres}");
+    let postgres = list().env("ALLIM_DATABASE_URL", "postgres://allim:hunter2@db/allim").output().unwrap();
+    let (code, postgres) = (postgres.status.code(), String::from_utf8(postgres.stderr).unwrap());
+    assert!(
+        code == Some(78) && postgres.lines().count() == 1 && postgres.contains("PostgreSQL"),
+        "{code:?} {postgres}"
+    );
+    assert!(!postgres.contains("hunter2"), "{postgres}");
+    let nowhere = said(list().env("ALLIM_DATABASE_URL", "none"));
+    assert!(nowhere.contains("there is no timeline, and so no dead letter: ALLIM_DATABASE_URL is none"), "{nowhere}");
     fs::write(&elsewhere, "a text that is no database, and long enough to be seen as none".repeat(20)).unwrap();
     let none = said(list().env("ALLIM_DATABASE_URL", &url));
     assert!(none.contains("is damaged (file is not a database)"), "{none}");

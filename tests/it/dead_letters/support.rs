@@ -8,7 +8,7 @@ use std::{
 use allim::{
     config,
     notification::{Coordinates, Epoch, Origin},
-    timeline::dead_letters::write_headers,
+    timeline::{Sqlite, dead_letters::write_headers},
 };
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -46,9 +46,7 @@ impl Parked<'_> {
 impl Store {
     pub fn new() -> Store {
         let store = Store { folder: tempfile::tempdir().unwrap() };
-        let db = store.open();
-        db.pragma_update(None, "journal_mode", "WAL").unwrap();
-        db.execute_batch(include_str!("table.sql")).unwrap();
+        drop(Sqlite::open(&store.path()).unwrap());
         store
     }
 

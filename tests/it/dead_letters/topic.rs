@@ -1,21 +1,12 @@
 //! The topic of dead letters: every byte as it was, and around it what Spring Kafka's readers look for.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use allim::{
     publish::{self, Producer},
     telemetry::Metrics,
-    timeline::{
-        Growth,
-        dead_letter_topic::DeadLetterTopic,
-        dead_letters::{DeadLetter, DeadLetters, StoreIsIll},
-        sqlite::{Beside, dead_letters},
-    },
+    timeline::{DeadLetterTopic, Growth, Sqlite},
 };
-use futures::future::BoxFuture;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -25,27 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::support::{AT, Parked, Store, too_large};
 use crate::harness::{Kafka, PATIENCE, kafka::Place, topics, until};
-
-/// The statements over the file itself.
-struct Kept(Mutex<Beside>);
-
-impl DeadLetters for Kept {
-    fn unsent(&self, after: i64, limit: usize) -> BoxFuture<'_, Result<Vec<DeadLetter>, StoreIsIll>> {
-        let limit = u32::try_from(limit).unwrap();
-        let read = self.0.lock().unwrap().with(|db| dead_letters::unsent(db, after, limit));
-        Box::pin(async move { read.map_err(|error| StoreIsIll(error.to_string())) })
-    }
-
-    fn sent(&self, numbers: Vec<i64>) -> BoxFuture<'_, Result<(), StoreIsIll>> {
-        let written = self.0.lock().unwrap().with(|db| dead_letters::mark_sent(db, &numbers));
-        Box::pin(async move { written.map_err(|error| StoreIsIll(error.to_string())) })
-    }
-
-    fn waiting(&self) -> BoxFuture<'_, Result<u64, StoreIsIll>> {
-        let read = self.0.lock().unwrap().with(dead_letters::waiting);
-        Box::pin(async move { read.map_err(|error| StoreIsIll(error.to_string())) })
-    }
-}
 
 /// The task at work on a store.
 struct Work {
@@ -64,7 +34,7 @@ impl Work {
             properties: Vec::new(),
             deadline: publish::SERVING,
         };
-        let letters = Arc::new(Kept(Mutex::new(Beside::open(&store.path()).unwrap())));
+        let letters = Arc::new(Sqlite::open(&store.path()).unwrap());
         let (metrics, stop) = (Metrics::new(), CancellationToken::new());
         let growth = Growth::new(metrics.clone());
         let producer = Producer::new(&settings).unwrap();
