@@ -4,3 +4,4 @@ mod listed;
 mod redriven;
 mod support;
 mod topic;
+mod whole_way;

@@ -1,11 +1,11 @@
 //! Once more, after mending: what was lost arrives, once, as what it was.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use allim::notification::ORIGIN_HEADER;
 
-use super::support::{Parked, Store, complaint, too_large, well};
-use crate::harness::{Accounts, Kafka, Listener, Publisher, Server, accounts::token, kafka::Place, topics};
+use super::support::{Parked, Store, complaint, heard, too_large, well};
+use crate::harness::{Accounts, Kafka, Listener, Server, accounts::token, kafka::Place, topics};
 
 /// Plain text that a server with `ALLIM_LEGACY_TEXT=on` understands.
 fn text(offset: u64, value: &str) -> Parked<'_> {
@@ -20,20 +20,6 @@ async fn mended(kafka: &Kafka) -> (Server, Listener) {
     let mut listener = Listener::open(server.address, &token(1, &[7], None, false), None).await;
     listener.live().await;
     (server, listener)
-}
-
-/// What came until the last, which is published now.
-async fn heard(listener: &mut Listener, kafka: &Kafka) -> Vec<(String, String)> {
-    Publisher::new(kafka.address).tell("everyone", "k", "the last").await;
-    let mut heard = Vec::new();
-    loop {
-        let notification = listener.event("message").await.json();
-        let text = |name: &str| notification[name].as_str().unwrap_or_default().to_owned();
-        if text("title") == "the last" {
-            return heard;
-        }
-        heard.push((text("title"), text("id")));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +100,36 @@ async fn while_kafka_is_away_nothing_counts_as_redriven() {
     assert_eq!(store.redrives(kafka.address, &["redrive", "--all"]).lines().count(), 2);
     assert_eq!(store.redriven(), [(1, true), (2, true)]);
     assert_eq!(topics::appended(kafka.address, 1).await, 2);
+}
+
+/// Brokers that fall silent in the middle: what they have and did not say is sent again, and nobody sees it twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_acknowledged_is_given_back_and_is_still_seen_once() {
+    const ALL: u32 = 5_000;
+    let mut kafka = Kafka::alone(1).await;
+    let (_server, mut listener) = mended(&kafka).await;
+    let store = Store::new();
+    let values: Vec<String> = (0..ALL).map(|n| format!("0:all:{n}")).collect();
+    store.park(&(0..).zip(&values).map(|(n, value)| text(n, value)).collect::<Vec<_>>());
+    let child = store.command(Some(kafka.address), &["redrive", "--all"]).spawn().unwrap();
+    let db = store.open();
+    let begun = || db.query_row("SELECT count(redriven) FROM dead_letter", [], |row| row.get::<_, u32>(0)).unwrap() > 0;
+    while !begun() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    kafka.freeze();
+    let silent = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let silent = complaint(silent);
+    assert!(silent.contains(" not redriven, from ") && silent.contains("still waiting: no broker answers"), "{silent}");
+    let left = store.redriven().iter().filter(|(_, redriven)| !redriven).count();
+    assert!(silent.contains(&format!("allim: {left} not redriven")), "{left} are left: {silent}");
+    kafka.thaw();
+    let said = store.redrives(kafka.address, &["redrive", "--all"]);
+    assert_eq!(said, format!("redriven {left} of {left}\n"));
+    let mut heard: Vec<u32> =
+        heard(&mut listener, &kafka).await.iter().map(|(text, _)| text.parse().unwrap()).collect();
+    heard.sort_unstable();
+    assert_eq!(heard, (0..ALL).collect::<Vec<u32>>());
 }
 
 /// Taken already when it is refused: it is given back, and said.

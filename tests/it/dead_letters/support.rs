@@ -13,14 +13,14 @@ use allim::{
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-use crate::harness::{apache, kafka::Place};
+use crate::harness::{Kafka, Listener, Publisher, apache, kafka::Place};
 
 /// The log that the letters are from.
 pub const EPOCH: Epoch = Epoch(0x0123_4567_89ab_cdef);
 /// When Kafka stamped the first of them, and each a second later.
 pub const AT: i64 = 1_763_600_733_120;
 
-/// The folder of a server that is not there.
+/// The folder of a server, which need not be there.
 pub struct Store {
     folder: TempDir,
 }
@@ -48,6 +48,15 @@ impl Store {
         let store = Store { folder: tempfile::tempdir().unwrap() };
         drop(Sqlite::open(&store.path()).unwrap());
         store
+    }
+
+    /// Where a server will make one.
+    pub fn of_a_server() -> Store {
+        Store { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn folder(&self) -> &str {
+        self.folder.path().to_str().unwrap()
     }
 
     pub fn path(&self) -> PathBuf {
@@ -134,4 +143,18 @@ pub fn complaint(output: Output) -> String {
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), err.lines().count()), (Some(1), 1), "{err}");
     err
+}
+
+/// Title and id of what came until the last, which is published now.
+pub async fn heard(listener: &mut Listener, kafka: &Kafka) -> Vec<(String, String)> {
+    Publisher::new(kafka.address).tell("everyone", "k", "the last").await;
+    let mut heard = Vec::new();
+    loop {
+        let notification = listener.event("message").await.json();
+        let text = |name: &str| notification[name].as_str().unwrap_or_default().to_owned();
+        if text("title") == "the last" {
+            return heard;
+        }
+        heard.push((text("title"), text("id")));
+    }
 }

@@ -54,12 +54,12 @@ fn unsent(store: &Store) -> i64 {
     store.open().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-fn dlt(kafka: &Kafka) -> Place {
+pub fn dlt(kafka: &Kafka) -> Place {
     Place::new(kafka.address.to_string(), format!("{}-dlt", kafka.address.topic))
 }
 
 /// Everything on one of its partitions.
-fn read(place: Place, partition: i32) -> Vec<OwnedMessage> {
+pub fn read(place: Place, partition: i32) -> Vec<OwnedMessage> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", place.to_string()).set("group.id", "test").create().unwrap();
     let (_, end) = consumer.fetch_watermarks(place.topic, partition, PATIENCE).unwrap();
