@@ -3,16 +3,17 @@
 use std::{fs::File, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Database},
-    hub::Hub,
+    deliver::Streams,
+    hub::{Frame, Hub, Kept},
     ingest::Ingest,
     publish::Producer,
     telemetry::Metrics,
-    timeline::{self, DeadLetterTopic, Growth, Recorder, Sqlite, Store, Trouble},
+    timeline::{self, DeadLetterTopic, Growth, KeptAt, Recorder, Sqlite, Store, Trouble},
 };
 
 /// What writes, until it is told to stop.
@@ -51,19 +52,39 @@ pub fn open(settings: &config::Settings) -> anyhow::Result<(Option<File>, Option
 pub fn record(
     settings: &config::Settings,
     store: Arc<dyn Store>,
-    _hub: &Hub,
+    hub: &Hub,
+    streams: &Streams,
     producer: &Producer,
     metrics: &Metrics,
 ) -> anyhow::Result<(Ingest, Recording)> {
+    // Before anything is read: what is not known to be kept is not forgotten for its age.
+    hub.kept(Kept::Unknown);
     let stop = CancellationToken::new();
     let of_the_timeline = settings.timeline.clone();
     let growth = Growth::new(metrics.clone());
-    let (recorder, _kept, writing) =
+    let (recorder, kept, writing) =
         Recorder::new(Arc::clone(&store), of_the_timeline.clone(), metrics.clone(), growth.clone(), stop.clone());
     let keeping = of_the_timeline.retention;
     let reader = Ingest::kept(&settings.ingest, keeping, settings.catalogue.clone(), metrics, Arc::new(recorder))?;
     let letters = DeadLetterTopic::new(store.clone(), producer, settings.ingest.group_id.clone(), growth);
     let letters = tokio::spawn(letters.run(stop.clone()));
     let purging = tokio::spawn(timeline::purge_for_ever(store, of_the_timeline, metrics.clone()));
-    Ok((reader, Recording { stop, writer: tokio::spawn(writing), others: vec![purging, letters] }))
+    let telling = tokio::spawn(tell(kept, hub.clone(), streams.clone()));
+    Ok((reader, Recording { stop, writer: tokio::spawn(writing), others: vec![purging, telling, letters] }))
+}
+
+/// Memory learns how far the timeline is, and who was told to look into the list later hears when.
+async fn tell(mut kept: watch::Receiver<KeptAt>, hub: Hub, streams: Streams) {
+    loop {
+        let at = match &*kept.borrow_and_update() {
+            KeptAt::Unknown => Kept::Unknown,
+            KeptAt::At(position) => Kept::At(position.clone()),
+        };
+        if hub.kept(at) {
+            streams.tell_everybody(Frame::kept()).await;
+        }
+        if kept.changed().await.is_err() {
+            return;
+        }
+    }
 }

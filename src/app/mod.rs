@@ -24,7 +24,7 @@ use crate::{
     publish::{self, Producer},
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
-    timeline::Store,
+    timeline::{Store, Timeline},
 };
 
 mod kept;
@@ -189,14 +189,17 @@ impl Server {
         let next = Arc::new(hub.clone());
         let ingest = Ingest::notifications(&settings.ingest, refill, catalogue.clone(), &metrics, next)?;
         hub.ask(Arc::new(ingest.ends()));
-        let streams = Streams::start(settings.deliver.clone(), settings.hub.shards, &hub, catalogue, metrics.clone())
+        let timeline = store.as_ref().map(|store| Timeline::new(Arc::clone(store), metrics.clone()));
+        let (deliver, shards) = (settings.deliver.clone(), settings.hub.shards);
+        let streams = Streams::start(deliver, shards, &hub, timeline, catalogue, metrics.clone())
             .context("no thread for a shard")?;
         let identity = Identity::new(&settings.identity, &metrics)?;
         let recheck = Recheck::new(settings.http.recheck, identity.clone(), metrics.clone());
         let signals = Ingest::signals(&settings.ingest, &metrics, Arc::new(recheck.clone()))?;
         let producer = Producer::new(&settings.publish(settings.ingest.bootstrap_servers.clone(), publish::SERVING))?;
         let mut reading = vec![ingest, signals];
-        let recording = store.map(|store| kept::record(settings, store, &hub, &producer, &metrics)).transpose()?;
+        let recording =
+            store.map(|store| kept::record(settings, store, &hub, &streams, &producer, &metrics)).transpose()?;
         let recording = recording.map(|(reader, recording)| {
             reading.push(reader);
             recording
@@ -208,6 +211,7 @@ impl Server {
             cookie: settings.identity.token_cookie.as_str().into(),
             identity,
             streams: streams.clone(),
+            catalogue: settings.catalogue.clone(),
             recheck: recheck.clone(),
             limits: settings.http.limits(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),

@@ -43,6 +43,18 @@ impl Entry {
     }
 }
 
+/// What may be forgotten for its age.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LetsGo {
+    /// Everything.
+    #[default]
+    All,
+    /// Nothing: nobody knows what the timeline has.
+    Nothing,
+    /// What the timeline has: everything before this place.
+    Before(Vector),
+}
+
 /// How much one page may bring.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
@@ -76,6 +88,7 @@ pub struct Memory {
     bytes: u64,
     bound_bytes: u64,
     bound_age: Duration,
+    lets_go: LetsGo,
 }
 
 impl Memory {
@@ -92,7 +105,13 @@ impl Memory {
             bytes: 0,
             bound_bytes,
             bound_age,
+            lets_go: LetsGo::All,
         }
+    }
+
+    /// What may be forgotten for its age from here on; the bound of bytes wins over it.
+    pub fn lets_go(&mut self, lets_go: LetsGo) {
+        self.lets_go = lets_go;
     }
 
     #[must_use]
@@ -126,10 +145,10 @@ impl Memory {
         self.entries.front().map_or(Duration::ZERO, |entry| entry.arrived.elapsed())
     }
 
-    /// Holds a notification of this identity: a second one is a producer's repeat.
+    /// The record that holds this identity, partition and offset: a second one is a producer's repeat.
     #[must_use]
-    pub fn knows(&self, id: NotificationId) -> bool {
-        self.ids.contains_key(&id)
+    pub fn holder(&self, id: NotificationId) -> Option<(usize, u64)> {
+        self.ids.get(&id).copied()
     }
 
     /// That record turned out to show nothing to anybody: the next of its identity is no repeat.
@@ -158,7 +177,12 @@ impl Memory {
     /// Drops from the front what is over the bound of bytes or of age.
     pub fn forget(&mut self, now: Instant) {
         while let Some(front) = self.entries.front() {
-            let too_old = now.saturating_duration_since(front.arrived) > self.bound_age;
+            let is_kept = match &self.lets_go {
+                LetsGo::All => true,
+                LetsGo::Nothing => false,
+                LetsGo::Before(kept) => front.offset < kept.get(front.partition),
+            };
+            let too_old = is_kept && now.saturating_duration_since(front.arrived) > self.bound_age;
             if self.bytes <= self.bound_bytes && !too_old {
                 break;
             }
@@ -303,13 +327,13 @@ mod tests {
         let (mut memory, now, id) = (memory(), Instant::now(), notification("a").id);
         memory.append(0, 0, Some(notification("a")), now);
         memory.let_go(id, (0, 1));
-        assert!(memory.knows(id), "that one does not hold it");
+        assert!(memory.holder(id).is_some(), "that one does not hold it");
         memory.let_go(id, (0, 0));
-        assert!(!memory.knows(id));
+        assert!(memory.holder(id).is_none());
         memory.append(0, 1, Some(notification("a")), now + Duration::from_secs(30));
         memory.forget(now + Duration::from_secs(61));
-        assert!(memory.len() == 1 && memory.knows(id), "the first is forgotten, and the second holds it");
+        assert!(memory.len() == 1 && memory.holder(id).is_some(), "the first is forgotten, and the second holds it");
         memory.forget(now + Duration::from_secs(91));
-        assert!(!memory.knows(id));
+        assert!(memory.holder(id).is_none());
     }
 }

@@ -29,13 +29,6 @@ pub struct RawRecord<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-impl RawRecord<'_> {
-    /// Where it stood first: a dead letter that was sent once more says so in a header.
-    fn origin(&self) -> Origin {
-        Origin::of(self.coordinates.into(), self.headers.iter().copied())
-    }
-}
-
 /// Its measures only: a log line must not spill what customers wrote.
 impl fmt::Debug for RawRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -248,7 +241,7 @@ impl Decoder {
         };
         record.shape = Shape::Legacy;
         record.value = value.slice_ref(text.as_bytes());
-        let id = raw.origin().id();
+        let id = own_id(raw, &record);
         let type_name = self.catalogue.shared_name(LEGACY_TEXT);
         Ok(Notification::new(id, type_name, None, audience, raw.timestamp, record))
     }
@@ -270,7 +263,7 @@ impl Decoder {
             None => self.catalogue.audience(&type_name, mall, &event.fields)?,
         };
         let id = match envelope.id.as_deref() {
-            None => raw.origin().id(),
+            None => own_id(raw, &record),
             Some(id) => {
                 check_name(Reason::BadId, "id", id)?;
                 let source = envelope.source.as_deref().unwrap_or_default();
@@ -298,6 +291,11 @@ impl Decoder {
     }
 }
 
+/// Of a record without an id: made of where it stood first.
+fn own_id(raw: &RawRecord<'_>, record: &Record) -> NotificationId {
+    record.redriven_from().unwrap_or(raw.coordinates.into()).id()
+}
+
 /// Those that mean something to us, lower-case, each once.
 fn headers(raw: &RawRecord<'_>) -> Result<Headers, Rejected> {
     let mut kept: Vec<(Box<str>, Box<str>)> = Vec::new();
@@ -323,6 +321,8 @@ fn headers(raw: &RawRecord<'_>) -> Result<Headers, Rejected> {
     {
         return Err(Rejected::new(Reason::BadAudience, "the headers `ce_audience` and `audience` differ"));
     }
+    let origin = Origin::said_in(raw.headers.iter().copied());
+    kept.extend(origin.map(|origin| (ORIGIN_HEADER.into(), origin.to_string().into())));
     Ok(kept.into())
 }
 

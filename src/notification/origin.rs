@@ -15,15 +15,13 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// What the record's header says, else where it stands. One that cannot be read, or stands there twice, counts for
-    /// nothing: it was not written by us, and the record is as good without it.
-    pub fn of<'h>(own: Origin, headers: impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>) -> Origin {
+    /// What a record's header says. One that cannot be read, or stands there twice, counts for nothing: it was not written
+    /// by us, and the record is as good without it.
+    pub fn said_in<'h>(headers: impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>) -> Option<Origin> {
         let mut said = headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(ORIGIN_HEADER));
         match (said.next(), said.next()) {
-            (Some((_, Some(value))), None) => {
-                std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(own)
-            }
-            _ => own,
+            (Some((_, Some(value))), None) => std::str::from_utf8(value).ok()?.parse().ok(),
+            _ => None,
         }
     }
 

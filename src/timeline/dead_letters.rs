@@ -67,7 +67,7 @@ impl DeadLetter {
     #[must_use]
     pub fn origin(&self) -> Origin {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-        Origin::of(self.parked.place, headers)
+        Origin::said_in(headers).unwrap_or(self.parked.place)
     }
 
     /// Its headers for the next try: all of them, and where it stood first. A header of that name which says something else

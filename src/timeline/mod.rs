@@ -213,6 +213,8 @@ pub struct Unread {
     pub count: usize,
     /// The store's place at that moment; None before the first record.
     pub position: Option<Position>,
+    /// What was marked at that moment, for whoever counts on from there.
+    pub marks: Marks,
 }
 
 /// Above 99 nobody counts.

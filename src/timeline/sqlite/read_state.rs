@@ -227,7 +227,7 @@ pub fn unread(connection: &mut Connection, viewer: &Viewer) -> Result<Unread, Tr
             let start = marks.start(term, super::epoch_of(epoch), index(partition));
             count(&moment, viewer, term, (epoch, partition, signed(start)), &mut unread)?;
             if unread.len() >= COUNTED_AT_MOST {
-                return Ok(Unread { count: COUNTED_AT_MOST, position });
+                return Ok(Unread { count: COUNTED_AT_MOST, position, marks });
             }
         }
     }
@@ -236,7 +236,7 @@ pub fn unread(connection: &mut Connection, viewer: &Viewer) -> Result<Unread, Tr
             unread.insert(number);
         }
     }
-    Ok(Unread { count: unread.len().min(COUNTED_AT_MOST), position })
+    Ok(Unread { count: unread.len().min(COUNTED_AT_MOST), position, marks })
 }
 
 /// The unread of one term in one partition, but for those that were read one by one.
