@@ -13,7 +13,7 @@ use allim::{
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-use crate::harness::{Kafka, Listener, Publisher, apache, kafka::Place};
+use crate::harness::{Kafka, Listener, Publisher, kafka::Place};
 
 /// The log that the letters are from.
 pub const EPOCH: Epoch = Epoch(0x0123_4567_89ab_cdef);
@@ -127,9 +127,9 @@ impl Store {
     }
 }
 
-/// A value that the brokers refuse; the small one takes as much as our own client ever sends.
+/// A value that goes to no broker.
 pub fn too_large() -> Vec<u8> {
-    vec![b'x'; if apache::chosen() { 3_000_000 } else { 15_500_000 }]
+    vec![b'x'; 15_500_000]
 }
 
 pub fn well(output: Output) -> String {
