@@ -9,6 +9,7 @@ pub mod dead_letter_topic;
 pub mod dead_letters;
 mod growth;
 mod marks;
+mod pieces;
 mod recorder;
 pub mod redrive;
 mod retention;

@@ -14,13 +14,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["notification"]),
     ("identity", &["notification", "telemetry"]),
     ("publish", &["notification", "telemetry"]),
-    // Dead letters go back into Kafka, and to a topic of their own.
-    ("timeline", &["notification", "ingest", "publish", "telemetry", "shutdown"]),
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
-    ("deliver", &["notification", "hub", "telemetry", "shutdown"]),
+    // `publish` for dead letters, which go back into Kafka, and to a topic of their own.
+    ("timeline", &["notification", "ingest", "publish", "telemetry"]),
+    ("deliver", &["notification", "hub", "timeline", "telemetry", "shutdown"]),
     // `ingest` for its decoder: what the door of publishing accepts is what every reader understands.
-    ("http", &["notification", "identity", "ingest", "deliver", "hub", "telemetry", "publish", "shutdown"]),
+    ("http", &["notification", "identity", "ingest", "deliver", "hub", "timeline", "telemetry", "publish", "shutdown"]),
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
     ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
@@ -35,11 +35,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest/", "publish/"]),
     ("axum", &["http/", "demo/accounts.rs"]),
     ("moka", &["identity/cache.rs"]),
+    ("rusqlite", &["timeline/sqlite/"]),
     // Ours in the first; the others name it as what rustls is to work with.
     ("ring", &["identity/tickets.rs", "identity/account_service.rs", "publish/tail.rs"]),
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
-    ("rusqlite", &["timeline/sqlite"]),
     ("kafka_protocol", &["demo/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
     (
