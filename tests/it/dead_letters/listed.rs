@@ -7,7 +7,6 @@ use std::{
 };
 
 use allim::{ingest::Reason, notification::Unreadable as Why};
-use rusqlite::ErrorCode;
 use serde_json::{Value, json};
 
 use super::support::{Parked, Store, complaint};
@@ -263,19 +262,4 @@ fn what_cannot_be_read_is_said_in_one_line() {
     fs::write(&elsewhere, &bytes).unwrap();
     let damaged = said(list().args(["--limit", "500"]).env("ALLIM_DATABASE_URL", &url));
     assert!(damaged.contains("is damaged (database disk image is malformed)"), "{damaged}");
-}
-
-#[test]
-fn a_server_that_writes_is_waited_for() {
-    let store = Store::new();
-    store.park(&[Parked { reason: "bad_json", value: Some(b"{"), ..Parked::default() }]);
-    let writer = store.open();
-    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // Reading does not even wait.
-    assert!(store.says(&["list"]).starts_with("1  "));
-    let other = store.open();
-    other.busy_timeout(Duration::ZERO).unwrap();
-    let busy = other.execute("UPDATE dead_letter SET redriven = 1", []).unwrap_err();
-    assert_eq!(busy.sqlite_error_code(), Some(ErrorCode::DatabaseBusy), "nobody holds it");
-    writer.execute_batch("COMMIT").unwrap();
 }

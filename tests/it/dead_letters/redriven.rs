@@ -1,11 +1,11 @@
 //! Once more, after mending: what was lost arrives, once, as what it was.
 
-use std::{process::Output, time::Duration};
+use std::{path::Path, process::Output, time::Duration};
 
 use allim::notification::ORIGIN_HEADER;
 
 use super::support::{Parked, Store, complaint, heard, too_large, well};
-use crate::harness::{Accounts, Kafka, Listener, Server, accounts::token, kafka::Place, topics};
+use crate::harness::{Accounts, Kafka, Listener, Server, accounts::token, kafka::Place, topics, until};
 
 /// Plain text that a server with `ALLIM_LEGACY_TEXT=on` understands.
 fn text(offset: u64, value: &str) -> Parked<'_> {
@@ -143,4 +143,28 @@ async fn what_kafka_refuses_is_given_back() {
     let refused = complaint(store.command(Some(kafka.address), &["redrive", "1", "2"]).output().unwrap());
     assert!(refused.contains("1 not redriven, from 2 on, and still waiting: the record is larger"), "{refused}");
     assert_eq!(store.redriven(), [(1, true), (2, false)]);
+}
+
+/// Whether this process has the file open.
+fn has_open(pid: u32, file: &Path) -> bool {
+    let Ok(open) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    open.flatten().any(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == file))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_writes_keeps_no_reader_waiting_and_is_waited_for() {
+    let kafka = Kafka::with_partitions(1).await;
+    let store = Store::new();
+    store.park(&[text(1, "0:all:one")]);
+    let writer = store.open();
+    writer.execute_batch("BEGIN IMMEDIATE; UPDATE dead_letter SET sent = 1").unwrap();
+    assert!(store.says(&["list"]).starts_with("1  "));
+    let mut child = store.command(Some(kafka.address), &["redrive", "1"]).spawn().unwrap();
+    until("it has begun", || async { has_open(child.id(), &store.path()) }).await;
+    // Longer than it asks the brokers; were it not waiting by then, it would still not fail.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(child.try_wait().unwrap().is_none(), "it did not wait");
+    assert_eq!(topics::appended(kafka.address, 1).await, 0, "sent before it was taken");
+    writer.execute_batch("COMMIT").unwrap();
+    assert!(well(child.wait_with_output().unwrap()).starts_with("redriven 1 to partition 0 at offset 0"));
 }
