@@ -21,7 +21,7 @@ use crate::notification::{Audience, Catalogue, MallNo, PartnerNo};
 /// Where the small broker of a running server writes down its address, in the folder of data.
 pub const ADDRESS_FILE: &str = "kafka.address";
 /// Sent before the first answer is waited for; more would only wait in the client.
-pub const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 256;
 /// More lines than this nobody reads.
 const LINES: u32 = 20;
 

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::{DeadLetters, Growth, Trouble, dead_letters::DeadLetter};
 use crate::publish::{Failed, Found, Producer};
 
-/// Read from the store at once.
-const PAGE: usize = 100;
+/// Read from the store at once; each may be as large as a record can be.
+const PAGE: usize = 16;
 /// Between two looks when nothing was parked: for what could not be sent before, and for the gauge.
 const IDLE: Duration = Duration::from_secs(60);
 /// What Kafka refused is tried again so often, and at a start: somebody may have raised a bound of the topic.
@@ -174,10 +174,10 @@ impl DeadLetterTopic {
     /// Once until it goes well again.
     fn warn(&mut self, why: &Stopped) {
         if std::mem::replace(&mut self.warned, true) {
-            tracing::debug!("dead letters still wait for the topic {}: {why}", self.producer.topic());
+            tracing::debug!("dead letters are still not brought to the topic {}: {why}", self.producer.topic());
         } else {
             tracing::warn!(
-                "dead letters stay in the store and wait for the topic {}, which is tried again: {why}",
+                "dead letters are kept and not brought to the topic {} until that goes well: {why}",
                 self.producer.topic()
             );
         }

@@ -97,6 +97,9 @@ pub trait DeadLetters: Send + Sync {
     /// They stand there now.
     fn sent(&self, numbers: Vec<i64>) -> Answer<'_, ()>;
 
+    /// Takes away those that were parked before, the oldest first, and so many at most; returns how many that were.
+    fn forget(&self, before: Timestamp, at_most: usize) -> Answer<'_, usize>;
+
     /// How many were never redriven.
     fn waiting(&self) -> Answer<'_, u64>;
 }
@@ -193,7 +196,7 @@ mod tests {
     #[test]
     fn a_preview_shows_how_it_is_built_and_only_who_asks_sees_more() {
         let value = "{\"이름\":\"Kim 1\"}\n\u{1b}[31m\u{202e}x".as_bytes();
-        assert_eq!(listed(Some(value)).preview(false), "{\"**\":\"*** *\"}··[****·*");
+        assert_eq!(listed(Some(value)).preview(false), "{\"**\":\"*** *\"}··[***·*");
         assert_eq!(listed(Some(value)).preview(true), "{\"이름\":\"Kim 1\"}··[31m·x");
         assert_eq!(listed(Some(b"\xff\xfe")).preview(true), "\u{fffd}\u{fffd}");
         assert_eq!(listed(None).preview(true), "(no value)");

@@ -17,11 +17,10 @@ use super::{
     dead_letters::DeadLetter,
     sqlite::{Beside, dead_letters},
 };
-use crate::publish::{
-    self, Failed, Found, Producer, Published,
-    command::{AT_ONCE, NotPublished},
-};
+use crate::publish::{self, Failed, Found, Producer, Published, command::NotPublished};
 
+/// Taken and sent together; each may be as large as a record can be.
+const PART: usize = 64;
 /// More lines than this nobody reads.
 const LINES: usize = 20;
 
@@ -77,6 +76,7 @@ pub async fn run(
     if numbers.len() > LINES {
         writeln!(out, "redriven {sent} of {}", numbers.len())?;
     }
+    out.flush()?;
     let left = numbers.len() - sent - taken.len();
     match (failed.first(), why) {
         (Some(first), Some(why)) => {
@@ -115,13 +115,13 @@ async fn send_all(
     producer.check().await?;
     let interrupted = until_interrupted();
     let mut done = Done::default();
-    for part in numbers.chunks(AT_ONCE) {
+    for part in numbers.chunks(PART) {
         if interrupted.load(Ordering::Relaxed) {
             break;
         }
         let mine = letters.with(|db| dead_letters::claim(db, part, again, Timestamp::now()))?;
         done.taken.extend(part.iter().filter(|number| !mine.contains(number)));
-        let mut answers = stream::iter(&mine).map(|&number| send(number, letters, producer)).buffered(AT_ONCE);
+        let mut answers = stream::iter(&mine).map(|&number| send(number, letters, producer)).buffered(PART);
         let mut failed = Vec::new();
         while let Some((number, answer)) = answers.next().await {
             match answer {

@@ -97,6 +97,14 @@ pub fn mark_sent(db: &Connection, numbers: &[i64]) -> Result<()> {
     db.prepare_cached(sql)?.execute([json(numbers)]).map(drop)
 }
 
+/// Their numbers grow with the time: the oldest are found without an index of their own.
+pub fn forget(db: &Connection, before: Timestamp, at_most: usize) -> Result<usize> {
+    let sql = "DELETE FROM dead_letter WHERE parked < :before
+               AND number IN (SELECT number FROM dead_letter ORDER BY number LIMIT :at_most)";
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    db.prepare_cached(sql)?.execute(named_params! {":before": before.as_millisecond(), ":at_most": at_most})
+}
+
 fn json(numbers: &[i64]) -> String {
     serde_json::to_string(numbers).expect("numbers are JSON")
 }

@@ -156,6 +156,10 @@ impl DeadLetters for Sqlite {
         self.writer.ask(move |connection| dead_letters::mark_sent(connection, &numbers).map_err(trouble))
     }
 
+    fn forget(&self, before: Timestamp, at_most: usize) -> Answer<'_, usize> {
+        self.writer.ask(move |connection| dead_letters::forget(connection, before, at_most).map_err(trouble))
+    }
+
     fn waiting(&self) -> Answer<'_, u64> {
         self.readers.ask(move |connection| dead_letters::waiting(connection).map_err(trouble))
     }

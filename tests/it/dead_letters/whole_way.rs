@@ -5,7 +5,7 @@ use rdkafka::message::Headers as _;
 use serde_json::{Value, json};
 
 use super::{
-    support::{Store, heard},
+    support::{Parked, Store, heard},
     topic::{dlt, read},
 };
 use crate::harness::{
@@ -22,6 +22,8 @@ title = { ko = "재고 실사", en = "Stock counted" }
 [types."stock.counted".fields]
 plain = ["title"]
 "#;
+
+type Header<'h> = (&'h str, Option<&'h [u8]>);
 
 /// A server that records into this folder.
 async fn server(kafka: &Kafka, store: &Store, env: &[(&str, &str)]) -> Server {
@@ -66,7 +68,7 @@ async fn what_nobody_understands_is_listed_where_it_stands_and_logged_in_one_lin
     secrets::text(secret);
     let no_audience = json!({"type": "zzz", "title": secret}).to_string();
     let nul = json!({"type": "zzz", "audience": "everyone", "title": format!("{secret}\0")}).to_string();
-    let bad: [(&str, Option<&[u8]>, &[(&str, Option<&[u8]>)]); 6] = [
+    let bad: [(&str, Option<&[u8]>, &[Header<'_>]); 6] = [
         ("tombstone", None, &[("x", None), ("x", Some(b"\xff"))]),
         ("empty", Some(b" \n"), &[]),
         ("bad_json", Some(secret.as_bytes()), &[]),
@@ -158,4 +160,21 @@ async fn mended_and_redriven_it_is_live_and_kept_once_under_the_id_of_its_first_
         .await;
     let kept: Vec<_> = kept(&server, &operator).await.into_iter().rev().filter(|one| one.0 != "the last").collect();
     assert_eq!(kept, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_parked_long_ago_goes_and_what_was_not_stays() {
+    let kafka = Kafka::start().await;
+    let store = Store::new();
+    // More than go at once.
+    let old = |offset| Parked { reason: "bad_json", offset, value: Some(b"{"), ..Parked::default() };
+    store.park(&(0..1_200).map(old).collect::<Vec<_>>());
+    let env = [("ALLIM_TIMELINE_RETENTION_DAYS", "1"), ("ALLIM_TIMELINE_PURGE_SECONDS", "1")];
+    let _server = server(&kafka, &store, &env).await;
+    Publisher::new(kafka.address).json("k", &json!({"audience": "everyone"})).await;
+    let reasons = async || -> Vec<Value> {
+        let said = store.redrives(kafka.address, &["list", "--limit", "2000", "--json"]);
+        said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["reason"].clone()).collect()
+    };
+    until("the old ones are gone, and the new one is there", || async { reasons().await == [json!("no_type")] }).await;
 }
