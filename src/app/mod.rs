@@ -198,7 +198,8 @@ impl Server {
         let signals = Ingest::signals(&settings.ingest, &metrics, Arc::new(recheck.clone()))?;
         let producer = Producer::new(&settings.publish(settings.ingest.bootstrap_servers.clone(), publish::SERVING))?;
         let mut reading = vec![ingest, signals];
-        let recording = store.map(|store| kept::record(settings, store, &hub, &streams, &metrics)).transpose()?;
+        let recording =
+            store.map(|store| kept::record(settings, store, &hub, &streams, &producer, &metrics)).transpose()?;
         let recording = recording.map(|(reader, recording)| {
             reading.push(reader);
             recording
