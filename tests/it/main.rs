@@ -34,6 +34,7 @@ mod signals;
 mod slow_readers;
 mod tickets;
 mod tidy;
+mod timeline;
 mod websocket_abuse;
 mod what_is_seen;
 mod who_may_listen;
