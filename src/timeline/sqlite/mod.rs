@@ -3,6 +3,8 @@
 //! One thread writes, a few read beside it (WAL), and nothing of it blocks the runtime. A commit is on the disk before it
 //! is reported (`synchronous=FULL`).
 
+mod beside;
+pub mod dead_letters;
 mod hands;
 mod list;
 #[cfg(test)]
@@ -23,8 +25,12 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Answer, Batch, Filter, List, Mark, Missed, Most, Place, Recorded, Store, Trouble, Unread, Written};
+use super::dead_letters::DeadLetter;
+use super::{
+    Answer, Batch, DeadLetters, Filter, List, Mark, Missed, Most, Place, Recorded, Store, Trouble, Unread, Written,
+};
 use crate::notification::{AdminNo, Epoch, NotificationId, Position, Viewer};
+pub use beside::{Beside, NotOpen};
 use hands::Hands;
 
 /// `Allm`, so that `file` knows what it looks at.
@@ -149,6 +155,25 @@ fn unsigned(number: i64) -> u64 {
 
 fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0)
+}
+
+impl DeadLetters for Sqlite {
+    fn unsent(&self, after: i64, limit: usize) -> Answer<'_, Vec<DeadLetter>> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        self.readers.ask(move |connection| dead_letters::unsent(connection, after, limit).map_err(trouble))
+    }
+
+    fn sent(&self, numbers: Vec<i64>) -> Answer<'_, ()> {
+        self.writer.ask(move |connection| dead_letters::mark_sent(connection, &numbers).map_err(trouble))
+    }
+
+    fn forget(&self, before: Timestamp, at_most: usize) -> Answer<'_, usize> {
+        self.writer.ask(move |connection| dead_letters::forget(connection, before, at_most).map_err(trouble))
+    }
+
+    fn waiting(&self) -> Answer<'_, u64> {
+        self.readers.ask(move |connection| dead_letters::waiting(connection).map_err(trouble))
+    }
 }
 
 impl Store for Sqlite {

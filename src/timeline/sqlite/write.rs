@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::{
     super::{
         Advance, Batch, Checksum, Dead, Recorded, Row, Trouble, Written,
+        dead_letters::write_headers,
         row::{headers_text, shape_number},
     },
     epoch_number, index, signed, trouble, unsigned,
@@ -180,12 +180,7 @@ fn kind_number(transaction: &Transaction<'_>, name: &str) -> Result<i64, Trouble
 }
 
 fn park(transaction: &Transaction<'_>, dead: &Dead, now: i64) -> Result<(), Trouble> {
-    let headers: Vec<(&str, Option<String>)> = dead
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_ref().map(|bytes| STANDARD.encode(bytes))))
-        .collect();
-    let headers = serde_json::to_vec(&headers).expect("texts have a JSON text");
+    let headers = write_headers(dead.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())));
     transaction
         .prepare_cached(
             "INSERT INTO dead_letter (epoch, life, partition, \"offset\", at, parked, reason, detail, key, headers, value) \
