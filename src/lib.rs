@@ -6,7 +6,10 @@
 //!                        ▼
 //!                     ingest ──► hub ──────────► deliver ──► SSE
 //!                     Kafka in   announce,       a listener's life:
-//!                                memory, shards  hello, missed, live, bye
+//!                        │       memory, shards  hello, missed, live, bye
+//!                        ▼                          ▲
+//!                     timeline ─────────────────────┘
+//!                     what is kept, and read
 //! ```
 //!
 //! A folder is a station on a notification's way (a verb) or a thing that the stations share (a noun).
@@ -23,4 +26,5 @@ pub mod ingest; // KAFKA IN
 pub mod notification; // THE WORDS: what travels, who sees it, what of it
 pub mod publish; // INTO KAFKA
 pub mod shutdown; // first signal: drain; second: end
-pub mod telemetry; // WHAT WE SEE // builds every station and joins them
+pub mod telemetry; // WHAT WE SEE
+pub mod timeline; // THE MEMORY: what is kept, and what of it was read // builds every station and joins them

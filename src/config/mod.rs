@@ -4,7 +4,6 @@ use std::{
     fmt::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -13,6 +12,7 @@ mod complaint;
 mod given;
 mod parse;
 mod publishers;
+mod stations;
 pub mod table;
 
 pub use complaint::{Complaint, Complaints};
@@ -20,13 +20,10 @@ pub use given::{Environment, Origin};
 
 use given::{AllGiven, Reader};
 
-use crate::{deliver, http, hub, identity, ingest, notification::Catalogue, publish, telemetry};
+use crate::{deliver, http, hub, identity, ingest, notification::Catalogue, publish, telemetry, timeline};
 
 /// The process ends with it when its settings are not good (`EX_CONFIG`).
 pub const EXIT_BAD_SETTINGS: u8 = 78;
-
-/// A group of the system this replaces: joining it would take records away from what still runs there.
-const OLD_GROUP: &str = "NOTIFICATION-GROUP";
 
 /// What the settings are read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +56,8 @@ pub struct Settings {
     pub ticket_life: Duration,
     /// Who may publish over HTTP; in the demo somebody else may as well.
     pub publishers: identity::Publishers,
-    pub database_url: Option<Secret>,
+    pub timeline: timeline::Settings,
+    pub database: Database,
     /// What was set, and where.
     pub origins: Vec<Origin>,
 }
@@ -80,6 +78,14 @@ pub enum Broker {
 pub enum Accounts {
     Real,
     Demo,
+}
+
+/// Where the timeline is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// Nowhere: what memory has passed is gone.
+    Nowhere,
+    Sqlite(PathBuf),
 }
 
 /// Text that no log shows.
@@ -137,22 +143,25 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let data_dir = r.get("data_dir", parse::text).map(|path| given::absolute(folder, &path));
     // Whoever wrote servers down meant real ones, also where they cannot be read.
     let real = r.written("kafka.bootstrap_servers").is_some();
-    let ingest = read_ingest(r, real);
-    let broker = read_broker(r, real);
-    let hub = read_hub(r);
-    let deliver = read_deliver(r, real);
-    let identity = read_identity(r);
+    let ingest = stations::read_ingest(r, real);
+    let broker = stations::read_broker(r, real);
+    let hub = stations::read_hub(r);
+    let deliver = stations::read_deliver(r, real);
+    let identity = stations::read_identity(r);
     let accounts = if r.written("accounts.url").is_some() { Accounts::Real } else { Accounts::Demo };
-    let http = read_http(r);
-    let telemetry = read_telemetry(r);
+    let http = stations::read_http(r);
+    let timeline = stations::read_timeline(r);
+    let telemetry = stations::read_telemetry(r);
     let own_types = r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?)));
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
     let longest_life = identity::tickets::LONGEST_LIFE.as_secs();
     let ticket_life = r.get("tickets.life_seconds", parse::seconds(1..=longest_life));
     let publishers = r.get("publishers", publishers::publishers).unwrap_or_default();
-    let database_url = r.get("database_url", parse::database_url).map(Secret);
+    let database = r.get("database_url", |value| parse::database(value, folder));
+    let kept_here = || data_dir.as_ref().map(|folder| Database::Sqlite(folder.join("timeline.sqlite")));
+    let database = database.or_else(kept_here);
     Some(Settings {
-        data_dir: data_dir?,
+        data_dir: data_dir.clone()?,
         broker: broker?,
         accounts,
         ingest: ingest?,
@@ -160,12 +169,13 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         deliver: deliver?,
         identity: identity?,
         http: http?,
+        timeline: timeline?,
         telemetry: telemetry?,
         catalogue: own_types.unwrap_or_else(Catalogue::builtin),
         cluster_key,
         ticket_life: ticket_life?,
         publishers,
-        database_url,
+        database: database?,
         origins: Vec::new(),
     })
 }
@@ -176,174 +186,6 @@ fn what_only_a_server_minds(r: &mut Reader) {
         let name = if servers.starts_with("ALLIM_") { "ALLIM_ACCOUNTS_URL" } else { "accounts.url" };
         r.complain(name, "not set", format!("wanted with {servers}: demo accounts never meet real data"));
     }
-}
-
-fn read_ingest(r: &mut Reader, real: bool) -> Option<ingest::Settings> {
-    let bootstrap_servers = r.get("kafka.bootstrap_servers", parse::servers).unwrap_or_default();
-    let topic = r.get("kafka.topic", parse::text);
-    let group_id = r.get("kafka.group_id", |value| match parse::text(value)? {
-        old if old == OLD_GROUP => Err("a group of our own: that one belongs to the system this replaces".to_owned()),
-        group => Ok(group),
-    });
-    let client_id = r.get("kafka.client_id", parse::text);
-    let properties = r.get("kafka.properties", parse::properties).unwrap_or_default();
-    let legacy_text = r.get("legacy_text", parse::switch).unwrap_or(!real);
-    let type_prefix = r.get("kafka.type_prefix", parse::text_or_empty);
-    let max_record_bytes = r.get("kafka.max_record_bytes", parse::count(1_024..=100_000_000));
-    let stall = r.get("kafka.stall_seconds", parse::seconds(5..=3_600));
-    Some(ingest::Settings {
-        bootstrap_servers,
-        topic: topic?,
-        group_id: group_id?,
-        client_id: client_id?,
-        properties,
-        legacy_text,
-        type_prefix: type_prefix?,
-        max_record_bytes: max_record_bytes?,
-        stall: stall?,
-    })
-}
-
-fn read_broker(r: &mut Reader, real: bool) -> Option<Broker> {
-    let loopback = |value: &toml::Value| match parse::address(value)? {
-        address if address.ip().is_loopback() => Ok(address),
-        _ => Err("an address on loopback: whoever reaches the small broker may read and write everything".to_owned()),
-    };
-    let listen = r.get("demo.kafka_listen", loopback);
-    let log_max_bytes = r.get("demo.log_max_bytes", parse::whole(1_048_576..=1 << 50));
-    if real { Some(Broker::Real) } else { Some(Broker::Embedded { listen, log_max_bytes: log_max_bytes? }) }
-}
-
-fn read_hub(r: &mut Reader) -> Option<hub::Settings> {
-    let memory_bytes = r.get("hub.memory_bytes", parse::whole(65_536..=1 << 40));
-    let memory_age = r.get("hub.memory_age_seconds", parse::seconds(1..=604_800));
-    let ring = r.get("hub.ring", parse::count(2..=65_536));
-    let shards = r.get("hub.shards", parse::count(1..=256));
-    Some(hub::Settings {
-        memory_bytes: memory_bytes?,
-        memory_age: memory_age?,
-        ring: ring?,
-        shards: shards.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)),
-    })
-}
-
-fn read_deliver(r: &mut Reader, real: bool) -> Option<deliver::Settings> {
-    let heartbeat = r.get("deliver.heartbeat_seconds", parse::seconds(1..=300));
-    let queue_frames = r.get("deliver.queue_frames", parse::count(4..=65_536));
-    let queue_bytes = r.get("deliver.queue_bytes", parse::count(4_096..=100_000_000));
-    let slow_after = r.get("deliver.slow_after_seconds", parse::seconds(1..=3_600));
-    let streams_per_operator = r.get("deliver.streams_per_operator", parse::count(1..=1_000));
-    let retry = r.get("deliver.retry_seconds", parse::seconds(1..=300));
-    let usual_window = Duration::from_secs(if real { 20 } else { 0 });
-    let drain_window = r.get("deliver.drain_window_seconds", parse::seconds(0..=600)).unwrap_or(usual_window);
-    Some(deliver::Settings {
-        heartbeat: heartbeat?,
-        queue_frames: queue_frames?,
-        queue_bytes: queue_bytes?,
-        slow_after: slow_after?,
-        streams_per_operator: streams_per_operator?,
-        retry: retry?,
-        drain_window,
-    })
-}
-
-fn read_identity(r: &mut Reader) -> Option<identity::Settings> {
-    let accounts_url = r.get("accounts.url", parse::http_url).unwrap_or_default();
-    let token_header = r.get("token_header", parse::header);
-    let token_cookie = r.get("token_cookie", parse::cookie);
-    let pointers = read_pointers(r);
-    let fresh = r.get("accounts.fresh_seconds", parse::seconds(1..=3_600));
-    let stale = r.get("accounts.stale_seconds", parse::seconds(0..=3_600));
-    let refused = r.get("accounts.refused_seconds", parse::seconds(1..=300));
-    let timeout = r.get("accounts.timeout_milliseconds", parse::milliseconds(50..=2_000));
-    let concurrent = r.get("accounts.concurrent", parse::count(1..=1_000));
-    let remembered = r.get("accounts.remembered", parse::whole(100..=10_000_000));
-    Some(identity::Settings {
-        accounts_url,
-        token_header: token_header?,
-        token_cookie: token_cookie?,
-        pointers: pointers?,
-        fresh: fresh?,
-        stale: stale?,
-        refused: refused?,
-        timeout: timeout?,
-        concurrent: concurrent?,
-        remembered: remembered?,
-    })
-}
-
-fn read_pointers(r: &mut Reader) -> Option<identity::Pointers> {
-    let admin_no = r.get("accounts.pointers.admin_no", parse::pointer);
-    let name = r.get("accounts.pointers.name", parse::pointer);
-    let status = r.get("accounts.pointers.status", parse::pointer_or_empty);
-    let malls = r.get("accounts.pointers.malls", parse::pointer);
-    let mall_no = r.get("accounts.pointers.mall_no", parse::pointer);
-    let partner_no = r.get("accounts.pointers.partner_no", parse::pointer);
-    let permits = r.get("accounts.pointers.permits_private_information", parse::pointer);
-    let locale = r.get("accounts.pointers.locale", parse::pointer);
-    let expires_at = r.get("accounts.pointers.expires_at", parse::pointer);
-    Some(identity::Pointers {
-        admin_no: admin_no?,
-        name: name?,
-        status: status?,
-        malls: malls?,
-        mall_no: mall_no?,
-        partner_no: partner_no?,
-        permits_private_information: permits?,
-        locale: locale?,
-        expires_at: expires_at?,
-    })
-}
-
-fn read_http(r: &mut Reader) -> Option<http::Settings> {
-    let listen = r.get("listen", parse::address);
-    let management_listen = r.get("management_listen", parse::address);
-    let management_token = r.get("management_token", parse::secret(16));
-    if let Some(address) = management_listen {
-        if !address.ip().is_loopback() && r.written("management_token").is_none() {
-            let name = r.written("management_listen").unwrap_or("management_listen").to_owned();
-            r.complain(name, format!("{address} is off loopback"), "wanted is a management_token with it");
-        }
-        if Some(address) == listen && address.port() != 0 {
-            let name = r.written("management_listen").or(r.written("listen")).unwrap_or("management_listen").to_owned();
-            r.complain(name, format!("{address} serves the operators"), "wanted is an address of its own");
-        }
-    }
-    let allowed_origins = r.get("allowed_origins", parse::origins).unwrap_or_default();
-    let head_deadline = r.get("http.head_deadline_seconds", parse::seconds(1..=300));
-    let head_bytes = r.get("http.head_bytes", parse::count(16_384..=1_048_576));
-    let write_deadline = r.get("http.write_deadline_seconds", parse::seconds(1..=600));
-    let send_buffer = r.get("http.send_buffer_bytes", parse::count(4_096..=16_777_216));
-    let connections = r.get("http.connections", parse::count(1..=10_000_000));
-    let new_connections = r.get("http.new_connections_per_second", parse::count(1..=1_000_000));
-    let of_an_operator = r.get("http.new_streams_per_operator", parse::count(1..=1_000_000));
-    let of_an_address = r.get("http.new_streams_per_address", parse::count(1..=1_000_000));
-    let trusted_proxies = r.get("trusted_proxies", parse::networks).unwrap_or_default();
-    let h2c = r.get("http.h2c", parse::switch);
-    let recheck = r.get("http.recheck_seconds", parse::seconds(1..=3_600));
-    Some(http::Settings {
-        listen: listen?,
-        management_listen: management_listen?,
-        management_token,
-        allowed_origins,
-        head_deadline: head_deadline?,
-        head_bytes: head_bytes?,
-        write_deadline: write_deadline?,
-        send_buffer: send_buffer?,
-        connections: connections?,
-        new_connections_per_second: new_connections?,
-        new_streams_per_operator: of_an_operator?,
-        new_streams_per_address: of_an_address?,
-        trusted_proxies,
-        h2c: h2c?,
-        recheck: recheck?,
-    })
-}
-
-fn read_telemetry(r: &mut Reader) -> Option<telemetry::Settings> {
-    let log = r.get("log", parse::log_filter);
-    let log_format = r.get("log_format", parse::log_format);
-    Some(telemetry::Settings { log: log?, log_format: log_format? })
 }
 
 impl fmt::Debug for Settings {
@@ -386,6 +228,15 @@ impl Settings {
         }
         if self.accounts == Accounts::Demo {
             report.push_str("  the accounts are the demo's: accounts.url is not set\n");
+        }
+        match &self.database {
+            Database::Nowhere => report.push_str("  there is no timeline: what memory has passed is gone\n"),
+            Database::Sqlite(path) => {
+                let _ = writeln!(report, "  the timeline is kept in {}", path.display());
+                if self.broker == Broker::Real {
+                    report.push_str("  SQLite is one node's: a second server needs a timeline of its own\n");
+                }
+            }
         }
         let _ = writeln!(report, "  data are kept in {}", self.data_dir.display());
         report

@@ -10,6 +10,7 @@ use std::{
 
 use toml::Value;
 
+use super::Database;
 use crate::{http::Network, notification::Catalogue, telemetry::log};
 
 type Parsed<T> = Result<T, String>;
@@ -117,14 +118,16 @@ pub fn http_url(value: &Value) -> Parsed<String> {
     if good { Ok(text) } else { Err(wanted()) }
 }
 
-/// `sqlite:PATH` or `postgres://…`.
-pub fn database_url(value: &Value) -> Parsed<String> {
-    let wanted = || "sqlite:PATH or postgres://user:password@host/database".to_owned();
+/// `sqlite:PATH`, or `none`. The engine for several nodes is known by name, and not built yet.
+pub fn database(value: &Value, folder: &Path) -> Parsed<Database> {
+    let wanted = || "sqlite:PATH, or none for no timeline".to_owned();
     let text = text(value).map_err(|_| wanted())?;
-    let postgres = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
-    match (text.strip_prefix("sqlite:"), postgres) {
-        (Some(path), _) if !path.is_empty() => Ok(text),
-        (_, Some(rest)) if !rest.is_empty() && !rest.starts_with('/') => Ok(text),
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err(format!("{}: PostgreSQL is not spoken yet", wanted()));
+    }
+    match (text.as_str(), text.strip_prefix("sqlite:")) {
+        ("none", _) => Ok(Database::Nowhere),
+        (_, Some(path)) if !path.is_empty() => Ok(Database::Sqlite(super::given::absolute(folder, path))),
         _ => Err(wanted()),
     }
 }

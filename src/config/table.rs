@@ -70,7 +70,7 @@ pub const SETTINGS: &[Setting] = &[
     is("management_listen", "127.0.0.1:9464", "Where metrics and health are asked for; off loopback it wants `management_token`."),
     secret("management_token", "none", "Bearer token for everything on the management port but metrics and health."),
     is("data_dir", "./data", "The folder for what this node keeps: the small broker's log and its address, and the demo's key."),
-    in_part("database_url", "none", "`sqlite:PATH` or `postgres://…`: the timeline's store. Checked, and not used yet."),
+    in_part("database_url", "`timeline.sqlite` in the data folder", "`sqlite:PATH`: where the timeline is kept, for one server; `none`: nowhere. PostgreSQL is not spoken yet."),
     secret("cluster_key", "in the demo one kept in the data folder, with real brokers one per process", "32 bytes of text or more, the same on all nodes: it seals tickets, which any node with it can then redeem."),
     secret("publishers", "nobody; in the demo the key `demo-publisher`", "Who may publish over HTTP, and to which malls: sections `[[publishers]]` with `name`, `key_sha256`, `malls` (numbers, or `*`) and `everyone`; in a variable `name=orders key_sha256=… malls=1001,1002 everyone=on`, with `;` between."),
     means("allowed_origins", "our own", "Other origins whose scripts may read our answers, exact: `https://admin.example.com`."),
@@ -116,6 +116,12 @@ pub const SETTINGS: &[Setting] = &[
     is("hub.memory_age_seconds", "900", "What is older is forgotten; who was away for less returns without a gap."),
     is("hub.ring", "256", "Announcements that wait for a shard; one further behind reads on from memory."),
     means("hub.shards", "one per core", "Threads that own listeners."),
+
+    is("timeline.batch_rows", "500", "The most rows of one transaction."),
+    is("timeline.batch_milliseconds", "20", "How long a row waits for others to share its transaction with."),
+    is("timeline.waiting_bytes", "16777216", "What waits for the store; beyond it Kafka keeps the rest."),
+    is("timeline.retention_days", "90", "How long a type is kept whose catalogue entry has no `retention`."),
+    is("timeline.purge_seconds", "60", "Between two looks for what has been kept long enough."),
 
     is("deliver.heartbeat_seconds", "15", "Between two beats; proxies close what is silent for 30 or 60 seconds."),
     is("deliver.queue_frames", "64", "Frames that wait for one slow reader before it is caught up at its own pace."),

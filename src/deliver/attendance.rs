@@ -73,6 +73,12 @@ impl Attendance {
         self.seats().get(&admin).is_some_and(|of_admin| of_admin.iter().any(|taken| taken.id == id))
     }
 
+    /// The streams of one operator.
+    pub fn of(&self, admin: AdminNo) -> Vec<(ListenerId, ShardHandle)> {
+        let seats = self.seats();
+        seats.get(&admin).into_iter().flatten().map(|taken| (taken.id, taken.shard.clone())).collect()
+    }
+
     pub fn count(&self) -> usize {
         self.seats().values().map(Vec::len).sum()
     }

@@ -75,11 +75,11 @@ impl Session {
                 reason => reason,
             };
             // Also a sign of life, for whoever waits long: there is no place yet that a beat could name.
-            if said.is_none_or(|(before, at)| before != reason || at.elapsed() >= self.life.0.heartbeat) {
+            if said.is_none_or(|(before, at)| before != reason || at.elapsed() >= self.life.settings.heartbeat) {
                 said = Some((reason, Instant::now()));
                 self.send(self.dress(&Frame::status(false, reason))).await?;
             }
-            self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.0.heartbeat }).await?;
+            self.wait_for_the_log(if known { ASK_AGAIN } else { self.life.settings.heartbeat }).await?;
         }
     }
 
@@ -91,9 +91,9 @@ impl Session {
             Asked::Newcomer if self.greeted => return Some((hub.since(came)?, None)),
             Asked::Newcomer => return Some((hub.here()?, None)),
             Asked::Earliest => return Some((beginning, None)),
-            Asked::Malformed => return Some((beginning, Some(GapReason::Unknown))),
+            Asked::Malformed => return Some((self.life.past.instead(beginning), Some(GapReason::Unknown))),
             Asked::At(position) if position.epoch != beginning.epoch => {
-                return Some((beginning, Some(GapReason::Epoch)));
+                return Some((self.life.past.instead(beginning), Some(GapReason::Epoch)));
             }
             Asked::At(position) => position,
         };
@@ -107,20 +107,21 @@ impl Session {
             Some(true)
         };
         if !tokio::time::timeout(WORD_OF_THE_LEADER, all_within).await.ok().flatten()? {
-            return Some((beginning, Some(GapReason::Unknown)));
+            return Some((self.life.past.instead(beginning), Some(GapReason::Unknown)));
         }
-        if !beginning.next.within(&position.next) {
-            let mut place = beginning;
-            place.next.raise(&position.next);
-            return Some((place, Some(GapReason::Retention)));
+        if !beginning.next.within(&position.next)
+            && let Err((reason, place)) = self.life.past.reaches_back(&self.listener.viewer, position, &beginning).await
+        {
+            return Some((place, Some(reason)));
         }
         Some((Place { next: position.next.clone(), ..beginning }, None))
     }
 
     async fn hello(&mut self, position: Option<String>, recovered: Option<bool>) -> Result<(), Over> {
-        let settings = &self.life.0;
+        let unread = self.life.past.unread(&self.listener.viewer).await;
+        let settings = &self.life.settings;
         let retry = jittered(settings.retry);
-        let frame = hello::frame(&self.listener.viewer, position, recovered, settings.heartbeat, retry);
+        let frame = hello::frame(&self.listener.viewer, position, recovered, unread, settings.heartbeat, retry);
         self.send(self.dress(&frame)).await
     }
 }

@@ -19,6 +19,9 @@ struct Hello<'a> {
     /// Null for a newcomer, and while it is not yet known.
     recovered: Option<bool>,
     scope: String,
+    /// Where there is a timeline, and it answers at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<usize>,
     heartbeat_seconds: f64,
 }
 
@@ -27,6 +30,7 @@ pub fn frame(
     viewer: &Viewer,
     position: Option<String>,
     recovered: Option<bool>,
+    unread: Option<usize>,
     heartbeat: Duration,
     retry: Duration,
 ) -> Frame {
@@ -34,6 +38,7 @@ pub fn frame(
         position: position.as_deref(),
         recovered,
         scope: scope(viewer),
+        unread,
         heartbeat_seconds: heartbeat.as_secs_f64(),
     };
     let body = serde_json::to_vec(&hello).expect("strings and numbers always serialize").into();

@@ -1,7 +1,7 @@
 //! Out to people: a listener's life from hello to bye, and the coats it wears on the wire.
 //!
-//! Catching up is a task, live is an entry in a shard. The task ([`session`]) says hello, reads what was missed from a
-//! [`Missed`](missed::Missed) source and hands the listener to its shard; a listener that cannot follow comes back here.
+//! Catching up is a task, live is an entry in a shard. The task ([`session`]) says hello, reads what was missed from the
+//! [`Past`] and hands the listener to its shard; a listener that cannot follow comes back here.
 
 mod attendance;
 mod begin;
@@ -30,12 +30,14 @@ use tokio_util::sync::CancellationToken;
 pub use attendance::{Progress, Seat};
 pub use begin::Asked;
 pub use goodbye::Goodbye;
+pub use missed::Past;
 pub use queue::{QueueBody, queue};
 
 use crate::{
-    hub::{Coat, Command, Hub, ListenerId, Outlet, Plan, Shard, ShardHandle},
-    notification::{Catalogue, Lang, Viewer},
+    hub::{Coat, Command, Frame, Hub, ListenerId, Outlet, Plan, Shard, ShardHandle},
+    notification::{AdminNo, Catalogue, Lang, Viewer},
     telemetry::Metrics,
+    timeline::Timeline,
 };
 
 /// What the station needs to know.
@@ -94,10 +96,12 @@ impl Streams {
         settings: Settings,
         shards: usize,
         hub: &Hub,
+        timeline: Option<Timeline>,
         catalogue: Catalogue,
         metrics: Metrics,
     ) -> io::Result<Streams> {
-        let life = session::Life::new(settings.clone());
+        let past = Past::new(hub.clone(), timeline, catalogue.clone());
+        let life = session::Life::new(settings.clone(), past);
         let plan = Plan {
             heartbeat: settings.heartbeat,
             slow_after: settings.slow_after,
@@ -166,6 +170,26 @@ impl Streams {
     /// Ends a stream with this goodbye.
     pub async fn end(&self, id: ListenerId, shard: &ShardHandle, goodbye: Goodbye) {
         let _ = shard.insist(Command::End(id, goodbye.frame(&self.0.settings))).await;
+    }
+
+    /// Memory and timeline, as streams see them.
+    #[must_use]
+    pub fn past(&self) -> &Past {
+        &self.0.life.past
+    }
+
+    /// Says it on all streams of one operator.
+    pub async fn tell(&self, admin: AdminNo, word: Frame) {
+        for (id, shard) in self.0.attendance.of(admin) {
+            let _ = shard.insist(Command::Tell(id, word.clone())).await;
+        }
+    }
+
+    /// Says it on every stream.
+    pub async fn tell_everybody(&self, word: Frame) {
+        for shard in &self.0.shards {
+            let _ = shard.insist(Command::TellAll(word.clone())).await;
+        }
     }
 
     /// Everybody leaves, spread over `window`; nobody new is let in.

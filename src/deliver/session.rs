@@ -15,7 +15,7 @@ use super::{
     begin::ASK_AGAIN,
     goodbye::Goodbye,
     jobs::Jobs,
-    missed::{Missed, Step},
+    missed::{Had, Past, Step},
 };
 use crate::{
     hub::{Control, Detour, Frame, GapReason, Item, Listener, LogState, Offer, Page, Place, Shard, Turn, Wire},
@@ -33,11 +33,14 @@ pub(super) enum Over {
 
 /// What all sessions share. A cheap clone.
 #[derive(Clone)]
-pub struct Life(pub(super) Arc<Settings>);
+pub struct Life {
+    pub(super) settings: Arc<Settings>,
+    pub(super) past: Past,
+}
 
 impl Life {
-    pub fn new(settings: Settings) -> Life {
-        Life(Arc::new(settings))
+    pub fn new(settings: Settings, past: Past) -> Life {
+        Life { settings: Arc::new(settings), past }
     }
 
     /// Begins a listener's life on its shard.
@@ -81,11 +84,11 @@ impl Detour for Life {
     }
 
     fn too_slow(&self) -> Frame {
-        Goodbye::Slow.frame(&self.0)
+        Goodbye::Slow.frame(&self.settings)
     }
 
     fn restart(&self, window: Duration) -> Frame {
-        Goodbye::Restart { window }.frame(&self.0)
+        Goodbye::Restart { window }.frame(&self.settings)
     }
 }
 
@@ -119,9 +122,12 @@ impl Session {
     /// Sends what was missed after `from`. Returns the place at which there is nothing more, with nothing in between.
     async fn catch_up(&mut self, mut from: Vector) -> Result<Vector, Over> {
         let _counted = Counted::new(&self.shard);
-        let mut jobs = Jobs::default();
+        let (mut jobs, mut had) = (Jobs::default(), Had::default());
         loop {
             self.obey()?;
+            for word in self.listener.control.take_words() {
+                self.send(self.dress(&word)).await?;
+            }
             // Where the log has broken since, that is said first: `from` is a place in the life before.
             if self.scope_changed
                 && let Some(here) = self.here()
@@ -130,7 +136,7 @@ impl Session {
                 self.gap(GapReason::Scope, &Place { next: from.clone(), ..here }).await?;
             }
             let (viewer, life) = (Arc::clone(&self.listener.viewer), self.listener.life);
-            match self.shard.hub().next(&viewer, life, &from, PAGE).await {
+            match self.life.past.next(&viewer, life, &from, PAGE, &mut had).await {
                 None => self.wait_for_the_log(ASK_AGAIN).await?,
                 Some(Step::Page { items, through }) => {
                     for item in items {
@@ -152,6 +158,7 @@ impl Session {
                         self.send_turn(turn, (item.partition, item.offset), &from).await?;
                     }
                 }
+                Some(Step::End { .. }) if self.listener.control.has_words() => {}
                 // Nothing may come between the look into memory and the hand-over: no waiting here.
                 Some(Step::End { at }) => {
                     let log = self.shard.log();
@@ -218,7 +225,8 @@ impl Session {
 
     pub(super) async fn gap(&mut self, reason: GapReason, place: &Place) -> Result<(), Over> {
         self.shard.metrics().gaps.with(reason.name()).inc();
-        self.send(self.dress(&Frame::gap(reason, place.position().to_string()))).await
+        let frame = Frame::gap(reason, place.position().to_string(), self.shard.hub().list());
+        self.send(self.dress(&frame)).await
     }
 
     pub(super) fn dress(&self, frame: &Frame) -> Wire {

@@ -31,6 +31,12 @@ pub async fn body(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes,
     }
 }
 
+/// Whether the body says that it is JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    named.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
 /// The token of a header or the cookie. A token in the URL is refused even when a good one stands beside it.
 pub fn token(parts: &Parts, cookie: &str) -> Result<Token, Problem> {
     if query(&parts.uri, "token").is_some() || query(&parts.uri, "access_token").is_some() {

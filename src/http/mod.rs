@@ -1,6 +1,7 @@
 //! The doors: all routes on one page, and the accept loop before them.
 
 mod accept;
+mod asker;
 mod caller;
 mod cut;
 mod demo;
@@ -26,6 +27,7 @@ mod rate;
 mod recheck;
 mod socket;
 mod tickets;
+mod timeline;
 mod upgrade;
 mod websocket;
 mod wrong;
@@ -58,6 +60,7 @@ pub use recheck::Recheck;
 use crate::{
     deliver::Streams,
     identity::{Identity, Tickets},
+    notification::Catalogue,
     telemetry::{Metrics, Readiness},
 };
 use caller::Caller;
@@ -109,6 +112,7 @@ pub struct Doors {
     pub cookie: Arc<str>,
     pub identity: Identity,
     pub streams: Streams,
+    pub catalogue: Catalogue,
     pub recheck: Recheck,
     pub limits: Limits,
     pub tickets: Tickets,
@@ -130,6 +134,7 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
         .route("/notifications", get(listen::sse).post(publish::publish))
         .route("/ws", get(websocket::open))
         .route("/tickets", post(tickets::issue))
+        .merge(timeline::routes())
         .merge(management::health(readiness))
         .merge(demo)
         .fallback(|| async { Problem::NotFound })
@@ -165,7 +170,14 @@ fn cors(allowed: &[String]) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(AllowCredentials::predicate(move |origin, _| listed.contains(origin)))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CACHE_CONTROL, HeaderName::from_static("last-event-id")])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CACHE_CONTROL,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600))
 }
 

@@ -41,6 +41,9 @@ pub enum Problem {
     Unreadable,
     Invalid,
     KafkaUnavailable,
+    BadQuestion,
+    TimelineUnavailable,
+    TimelineDamaged,
     Overload,
     AccountsUnavailable,
     Internal,
@@ -131,6 +134,19 @@ impl Problem {
             | Problem::Unreadable
             | Problem::Invalid
             | Problem::KafkaUnavailable => self.row_of_publishing(),
+            Problem::BadQuestion => {
+                (StatusCode::BAD_REQUEST, "bad_question", "Something is wrong with this question; `errors` says what.")
+            }
+            Problem::TimelineUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeline_unavailable",
+                "The timeline gives no answer. What comes is delivered all the same; ask again later.",
+            ),
+            Problem::TimelineDamaged => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeline_damaged",
+                "The timeline is damaged and shows nothing rather than something wrong. Whoever runs it finds in its log what to do.",
+            ),
             Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
             Problem::AccountsUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -256,8 +272,10 @@ impl IntoResponse for Refusal {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
                 headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             }
-            // Whoever repeats with an id may do so soon.
-            StatusCode::SERVICE_UNAVAILABLE if self.problem == Problem::KafkaUnavailable => {
+            // Whoever repeats with an id may do so soon, and a list harms nobody.
+            StatusCode::SERVICE_UNAVAILABLE
+                if matches!(self.problem, Problem::KafkaUnavailable | Problem::TimelineUnavailable) =>
+            {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(fastrand::u16(1..=5)));
             }
             StatusCode::SERVICE_UNAVAILABLE => {

@@ -13,8 +13,8 @@ use tokio::sync::{broadcast, watch};
 
 use super::{
     Settings,
-    frame::GapReason,
-    memory::{Memory, Page, Scan},
+    frame::{GapReason, List},
+    memory::{LetsGo, Memory, Page, Scan},
 };
 use crate::{
     ingest::{self, Incoming, Leaders, Rejections},
@@ -78,6 +78,14 @@ pub struct LogState {
     pub reason: &'static str,
 }
 
+/// How far the timeline is, as this node knows it (D5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    NoTimeline,
+    Unknown,
+    At(Position),
+}
+
 struct Order {
     n: u64,
     life: u64,
@@ -85,6 +93,9 @@ struct Order {
     began: GapReason,
     epoch: Option<Epoch>,
     memory: Memory,
+    kept: Kept,
+    /// Somebody was told that the list is complete later.
+    promised: bool,
 }
 
 struct Inner {
@@ -109,7 +120,8 @@ impl Hub {
     #[must_use]
     pub fn new(settings: Settings, metrics: Metrics) -> Hub {
         let memory = Memory::new(Vector::default(), 1, settings.memory_bytes, settings.memory_age);
-        let order = Order { n: 0, life: 0, began: GapReason::Epoch, epoch: None, memory };
+        let (began, kept) = (GapReason::Epoch, Kept::NoTimeline);
+        let order = Order { n: 0, life: 0, began, epoch: None, memory, kept, promised: false };
         let (sink, _) = broadcast::channel(settings.ring);
         let (state, _) = watch::channel(LogState { known: false, live: false, reason: "starting" });
         metrics.memory_bound_bytes.set(i64::try_from(settings.memory_bytes).unwrap_or(i64::MAX));
@@ -221,9 +233,39 @@ impl Hub {
         order.life += 1;
         order.began = reason;
         order.memory = Memory::new(start, order.n + 2, settings.memory_bytes, settings.memory_age);
+        order.keep();
         if let Some(place) = order.here() {
             self.announce(order, What::Break { reason, place });
         }
+    }
+
+    /// How far the timeline is now. True: what somebody was told to find there later is there.
+    pub fn kept(&self, kept: Kept) -> bool {
+        let mut order = self.order();
+        order.kept = kept;
+        order.keep();
+        let keeps_its_promise = order.promised && order.list() == List::Now;
+        order.promised &= !keeps_its_promise;
+        keeps_its_promise
+    }
+
+    /// How far the timeline is in the log of now. None: there is none, or nobody knows.
+    #[must_use]
+    pub fn recorded(&self) -> Option<Position> {
+        let order = self.order();
+        match &order.kept {
+            Kept::At(position) if Some(position.epoch) == order.epoch => Some(position.clone()),
+            _ => None,
+        }
+    }
+
+    /// What a gap that is told now may promise of the list.
+    #[must_use]
+    pub fn list(&self) -> List {
+        let mut order = self.order();
+        let list = order.list();
+        order.promised |= list == List::Later;
+        list
     }
 
     /// Counts a record whose body turned out unreadable when somebody first wanted it. Its producer may send it again.
@@ -241,10 +283,34 @@ impl Hub {
         metrics.memory_bytes.set(i64::try_from(order.memory.bytes()).unwrap_or(i64::MAX));
         metrics.memory_records.set(i64::try_from(order.memory.len()).unwrap_or(i64::MAX));
         metrics.memory_age_seconds.set(i64::try_from(order.memory.age().as_secs()).unwrap_or(i64::MAX));
+        if let (Kept::At(Position { next, .. }), Some(here)) = (&order.kept, order.here()) {
+            let behind: u64 = here.next.iter().map(|(p, at)| at.saturating_sub(next.get(p))).sum();
+            metrics.timeline_behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
+        }
     }
 }
 
 impl Order {
+    /// Memory keeps what the timeline has yet to take up.
+    fn keep(&mut self) {
+        self.memory.lets_go(match &self.kept {
+            Kept::NoTimeline => LetsGo::All,
+            Kept::At(position) if Some(position.epoch) == self.epoch => LetsGo::Before(position.next.clone()),
+            Kept::Unknown | Kept::At(_) => LetsGo::Nothing,
+        });
+    }
+
+    /// Complete is what reaches to where memory begins.
+    fn list(&self) -> List {
+        match &self.kept {
+            Kept::NoTimeline => List::None,
+            Kept::At(position) if Some(position.epoch) == self.epoch && self.memory.start().within(&position.next) => {
+                List::Now
+            }
+            Kept::Unknown | Kept::At(_) => List::Later,
+        }
+    }
+
     fn here(&self) -> Option<Place> {
         Some(Place { life: self.life, epoch: self.epoch?, next: self.memory.newest().clone() })
     }
@@ -285,6 +351,7 @@ impl ingest::Next for Hub {
     fn begins(&self, epoch: Epoch, start: Vector) {
         let mut order = self.order();
         order.epoch = Some(epoch);
+        order.keep();
         self.new_life(&mut order, GapReason::Epoch, start);
     }
 

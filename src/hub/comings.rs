@@ -101,6 +101,11 @@ impl Shard {
             Command::Run(work) => work(self),
             Command::Rights(id, viewer) => self.rights(id, &viewer),
             Command::End(id, bye) => self.say_goodbye(id, bye),
+            Command::Tell(id, word) => self.tell(&[id], &word),
+            Command::TellAll(word) => {
+                let all: Vec<ListenerId> = self.state.borrow().everybody.keys().copied().collect();
+                self.tell(&all, &word);
+            }
             Command::Gone(id) => {
                 let Some(control) = self.state.borrow().everybody.get(&id).cloned() else { return };
                 control.gone.set(true);
@@ -131,7 +136,27 @@ impl Shard {
                 control.wake();
                 return;
             };
-            state.crowd.rights(key, viewer, here)
+            state.crowd.rights(key, viewer, here, self.hub().list())
+        };
+        self.part_with(left);
+    }
+
+    /// A word beside the log, to whoever of these is here: who is not live, or has no room for it, gets it in catching up.
+    fn tell(self: &Rc<Shard>, ids: &[ListenerId], word: &Frame) {
+        let left = {
+            let mut guard = self.state.borrow_mut();
+            let state = &mut *guard;
+            let at = state.here.as_ref().map(|place| place.next.clone()).unwrap_or_default();
+            let mut live = Vec::new();
+            for control in ids.iter().filter_map(|id| state.everybody.get(id)) {
+                match control.live_at.get() {
+                    Some(key) => live.push(key),
+                    None => control.add_word(word.clone()),
+                }
+            }
+            let left = state.crowd.tell(&live, word, &at);
+            left.too_slow.iter().for_each(|(listener, _)| listener.control.add_word(word.clone()));
+            left
         };
         self.part_with(left);
     }

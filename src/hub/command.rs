@@ -25,6 +25,10 @@ pub enum Command {
     Rights(ListenerId, Arc<Viewer>),
     /// Say this and end.
     End(ListenerId, Frame),
+    /// Say this, which moves nobody's place.
+    Tell(ListenerId, Frame),
+    /// The same to everybody.
+    TellAll(Frame),
     /// The client is gone.
     Gone(ListenerId),
     /// Everybody leaves, spread over this time.

@@ -10,7 +10,7 @@ use slab::Slab;
 
 use super::{
     announce::Place,
-    frame::{Frame, GapReason, Wire},
+    frame::{Frame, GapReason, List, Wire},
     index::{Index, Key},
     listener::{Listener, Offer},
     turn::Turn,
@@ -179,7 +179,7 @@ impl Crowd {
     }
 
     /// Another life of the log: places of before mean nothing any more, and everybody who has one is told.
-    pub fn begin_life(&mut self, reason: GapReason, place: &Place) -> Left {
+    pub fn begin_life(&mut self, reason: GapReason, place: &Place, list: List) -> Left {
         self.enter(place.life);
         let mut of_before = Vec::new();
         for (key, live) in &mut self.live {
@@ -189,7 +189,7 @@ impl Crowd {
             }
         }
         self.ahead.retain(|key| !of_before.contains(key));
-        let left = self.tell(&of_before, &Frame::gap(reason, place.position().to_string()), &place.next);
+        let left = self.tell(&of_before, &Frame::gap(reason, place.position().to_string(), list), &place.next);
         // Whoever had no room for the gap keeps the life of before: then its catch-up begins with that word.
         let mut told = 0;
         for key in of_before {
@@ -205,7 +205,7 @@ impl Crowd {
     }
 
     /// Other rights from the next notification on. What is on the screen already may be wrong: a gap says so.
-    pub fn rights(&mut self, key: Key, viewer: &Arc<Viewer>, here: &Place) -> Left {
+    pub fn rights(&mut self, key: Key, viewer: &Arc<Viewer>, here: &Place, list: List) -> Left {
         let Some(live) = self.live.get_mut(key) else { return Left::default() };
         let listener = &mut live.listener;
         if listener.life != self.life {
@@ -220,7 +220,7 @@ impl Crowd {
             Some(ahead) => own_position(ahead, here),
             None => here.position(),
         };
-        let left = self.tell(&[key], &Frame::gap(GapReason::Scope, position.to_string()), &here.next);
+        let left = self.tell(&[key], &Frame::gap(GapReason::Scope, position.to_string(), list), &here.next);
         match left.too_slow.first() {
             // No room for that word: its catch-up takes the rights from here, and says it.
             Some((listener, _)) => *listener.control.new_viewer.borrow_mut() = Some(Arc::clone(viewer)),
@@ -237,7 +237,8 @@ impl Crowd {
         self.take_out(&keys, &[], at)
     }
 
-    fn tell(&mut self, keys: &[Key], frame: &Frame, here: &Vector) -> Left {
+    /// Tells it to these; who has no room for it is left out, without it.
+    pub fn tell(&mut self, keys: &[Key], frame: &Frame, here: &Vector) -> Left {
         let (mut full, mut gone, mut taken) = (Vec::new(), Vec::new(), 0_u64);
         let mut dressed: Vec<(&'static str, Wire)> = Vec::new();
         for &key in keys {
@@ -394,11 +395,11 @@ mod tests {
     #[test]
     fn who_waits_in_the_next_life_has_no_place_of_its_own_when_its_shard_comes() {
         let (mut crowd, heard, _) = crowd_of(&place(2, &[5]), &place(1, &[9]));
-        crowd.begin_life(GapReason::Epoch, &place(2, &[5]));
+        crowd.begin_life(GapReason::Epoch, &place(2, &[5]), List::None);
         assert!(crowd.ahead.is_empty() && crowd.live.iter().all(|(_, live)| live.ahead.is_none()));
         assert_eq!(heard.take(), [""; 0], "it is in that life already");
         let (mut crowd, ..) = crowd_of(&place(2, &[6]), &place(1, &[9]));
-        crowd.begin_life(GapReason::Epoch, &place(2, &[5]));
+        crowd.begin_life(GapReason::Epoch, &place(2, &[5]), List::None);
         assert_eq!(crowd.ahead.len(), 1, "it is still ahead");
     }
 
@@ -406,7 +407,7 @@ mod tests {
     #[test]
     fn whose_rights_change_while_it_waits_in_the_next_life_is_told_there() {
         let (mut crowd, heard, control) = crowd_of(&place(2, &[5]), &place(1, &[9]));
-        let mut left = crowd.rights(0, &viewer(8), &place(1, &[9]));
+        let mut left = crowd.rights(0, &viewer(8), &place(1, &[9]), List::None);
         assert_eq!(heard.take(), [""; 0]);
         let (listener, at) = left.too_slow.remove(0);
         assert_eq!((listener.life, at), (2, Vector::new(vec![5])));

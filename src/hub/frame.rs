@@ -12,6 +12,7 @@ pub enum Kind {
     Job,
     Gap,
     Status,
+    Read,
     Beat,
     Bye(ByeReason),
 }
@@ -26,6 +27,7 @@ impl Kind {
             Kind::Job => "job",
             Kind::Gap => "gap",
             Kind::Status => "status",
+            Kind::Read => "read",
             Kind::Beat => "beat",
             Kind::Bye(_) => "bye",
         }
@@ -45,6 +47,23 @@ pub enum GapReason {
     Unknown,
     /// The viewer's rights changed: what is on the screen may be too much or too little.
     Scope,
+    /// More was missed than a stream brings.
+    TooMany,
+    /// It is neither remembered any more nor recorded yet, or the timeline does not answer.
+    Store,
+    /// It went from Kafka before it was recorded.
+    Lost,
+}
+
+/// Whether there is a list that says what a gap has left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// There is no timeline.
+    None,
+    /// It is complete.
+    Now,
+    /// It will be: a `status` with `kept` says when.
+    Later,
 }
 
 impl GapReason {
@@ -57,6 +76,9 @@ impl GapReason {
             GapReason::Truncated => "truncated",
             GapReason::Unknown => "unknown",
             GapReason::Scope => "scope",
+            GapReason::TooMany => "tooMany",
+            GapReason::Store => "store",
+            GapReason::Lost => "lost",
         }
     }
 }
@@ -160,10 +182,15 @@ impl Frame {
         matches!(self.bye(), Some(ByeReason::Expired | ByeReason::Revoked))
     }
 
-    /// Something was missed; the stream goes on at `position`.
+    /// Something was missed; the stream goes on at `position`, and the list has the rest.
     #[must_use]
-    pub fn gap(reason: GapReason, position: String) -> Frame {
-        let body = format!(r#"{{"reason":"{}"}}"#, reason.name()).into();
+    pub fn gap(reason: GapReason, position: String, list: List) -> Frame {
+        let list = match list {
+            List::None => "",
+            List::Now => r#","link":"/timeline""#,
+            List::Later => r#","link":"/timeline","list":"later""#,
+        };
+        let body = format!(r#"{{"reason":"{}"{list}}}"#, reason.name()).into();
         Frame { kind: Kind::Gap, position: Some(position), body, retry: None }
     }
 
@@ -173,6 +200,18 @@ impl Frame {
         let body =
             if live { r#"{"live":true}"#.into() } else { format!(r#"{{"live":false,"reason":"{reason}"}}"#).into() };
         Frame { kind: Kind::Status, position: None, body, retry: None }
+    }
+
+    /// What a gap called for later is in the list now.
+    #[must_use]
+    pub fn kept() -> Frame {
+        Frame { kind: Kind::Status, position: None, body: r#"{"kept":true}"#.into(), retry: None }
+    }
+
+    /// What the viewer has read changed: `body` is a JSON object on one line.
+    #[must_use]
+    pub fn read(body: Bytes) -> Frame {
+        Frame { kind: Kind::Read, position: None, body, retry: None }
     }
 
     /// Still here, and everything up to `position` has been sent.

@@ -65,8 +65,13 @@ pub struct Control {
     /// Its place in the shard's slab while it is live.
     pub(super) live_at: Cell<Option<usize>>,
     pub(super) gone: Cell<bool>,
+    /// What it is told beside the log, while it is catching up.
+    words: RefCell<Vec<Frame>>,
     wake: Notify,
 }
+
+/// Words that wait for one listener; of more the oldest are void: the next page, or the next count, says it all.
+const WORDS: usize = 16;
 
 impl Control {
     pub(super) fn wake(&self) {
@@ -86,6 +91,25 @@ impl Control {
 
     pub fn take_bye(&self) -> Option<Frame> {
         self.bye.borrow_mut().take()
+    }
+
+    pub(super) fn add_word(&self, word: Frame) {
+        let mut words = self.words.borrow_mut();
+        if words.len() == WORDS {
+            words.remove(0);
+        }
+        words.push(word);
+        drop(words);
+        self.wake();
+    }
+
+    #[must_use]
+    pub fn has_words(&self) -> bool {
+        !self.words.borrow().is_empty()
+    }
+
+    pub fn take_words(&self) -> Vec<Frame> {
+        self.words.take()
     }
 
     pub fn take_viewer(&self) -> Option<Arc<Viewer>> {

@@ -43,6 +43,18 @@ impl Entry {
     }
 }
 
+/// What may be forgotten for its age.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LetsGo {
+    /// Everything.
+    #[default]
+    All,
+    /// Nothing: nobody knows what the timeline has.
+    Nothing,
+    /// What the timeline has: everything before this place.
+    Before(Vector),
+}
+
 /// How much one page may bring.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
@@ -76,6 +88,7 @@ pub struct Memory {
     bytes: u64,
     bound_bytes: u64,
     bound_age: Duration,
+    lets_go: LetsGo,
 }
 
 impl Memory {
@@ -92,7 +105,13 @@ impl Memory {
             bytes: 0,
             bound_bytes,
             bound_age,
+            lets_go: LetsGo::All,
         }
+    }
+
+    /// What may be forgotten for its age from here on; the bound of bytes wins over it.
+    pub fn lets_go(&mut self, lets_go: LetsGo) {
+        self.lets_go = lets_go;
     }
 
     #[must_use]
@@ -158,7 +177,12 @@ impl Memory {
     /// Drops from the front what is over the bound of bytes or of age.
     pub fn forget(&mut self, now: Instant) {
         while let Some(front) = self.entries.front() {
-            let too_old = now.saturating_duration_since(front.arrived) > self.bound_age;
+            let is_kept = match &self.lets_go {
+                LetsGo::All => true,
+                LetsGo::Nothing => false,
+                LetsGo::Before(kept) => front.offset < kept.get(front.partition),
+            };
+            let too_old = is_kept && now.saturating_duration_since(front.arrived) > self.bound_age;
             if self.bytes <= self.bound_bytes && !too_old {
                 break;
             }

@@ -18,9 +18,9 @@ mod turn;
 
 use std::time::Duration;
 
-pub use announce::{Announcement, Hub, LogState, Place, What};
+pub use announce::{Announcement, Hub, Kept, LogState, Place, What};
 pub use command::{Command, Detour, ShardHandle, TooBusy};
-pub use frame::{ByeReason, Coat, Frame, GapReason, Kind, Wire};
+pub use frame::{ByeReason, Coat, Frame, GapReason, Kind, List, Wire};
 pub use listener::{Control, Listener, ListenerId, Offer, Outlet};
 pub use memory::{Item, Memory, Page, Scan};
 pub use shard::{Plan, Shard};

@@ -209,7 +209,7 @@ impl Shard {
         let left = {
             let mut guard = self.state.borrow_mut();
             let state = &mut *guard;
-            let left = state.crowd.begin_life(reason, &place);
+            let left = state.crowd.begin_life(reason, &place, self.hub.list());
             state.here = Some(place);
             left
         };

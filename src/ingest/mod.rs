@@ -8,6 +8,7 @@
 mod client;
 mod decode;
 mod ends;
+mod kept;
 mod native;
 mod notifications;
 mod pulse;
@@ -21,12 +22,13 @@ use std::{sync::Arc, thread, time::Duration};
 
 pub use decode::{Decoder, RawRecord, Reason, Rejected};
 pub use ends::{Ends, Leaders};
+pub use kept::{Kept, Parked};
 pub use rejected::Rejections;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     identity::Hears,
-    notification::{Catalogue, Coordinates, Epoch, Notification, Vector},
+    notification::{Catalogue, Epoch, Notification, Vector},
     shutdown::essential_thread,
     telemetry::Metrics,
 };
@@ -77,8 +79,8 @@ struct Log {
     name: &'static str,
     topic: String,
     refill: Refill,
-    /// What it means that there is no such topic, for the log.
-    absent: &'static str,
+    /// What it means that there is no such topic, for the log. None: another reader of the same topic says it.
+    absent: Option<&'static str>,
 }
 
 /// How much of the past is read again at start.
@@ -100,7 +102,8 @@ pub struct Incoming<T = Notification> {
 
 /// Makes of a record what the next step wants. What it cannot understand it counts, says and drops.
 trait Understand<T>: Send {
-    fn understand(&mut self, at: Coordinates, record: Result<RawRecord<'_>, Rejected>) -> Option<T>;
+    /// `refused`: it cannot even be handed over whole, and `record` is what there is of it.
+    fn understand(&mut self, record: &RawRecord<'_>, refused: Option<Rejected>) -> Option<T>;
 }
 
 /// Why offsets lost their meaning.
@@ -125,6 +128,11 @@ pub enum LogIs {
 
 /// The next step on the way. `ingest` is given one and knows nothing else of it.
 pub trait Next<T = Notification>: Send + Sync {
+    /// Where reading this log goes on, of which each partition begins and ends there; None: as much of the past as memory
+    /// holds. An error is the reason why that is not known, in one word.
+    fn resumes(&self, _epoch: Epoch, _watermarks: &[(u64, u64)]) -> Result<Option<Vector>, &'static str> {
+        Ok(None)
+    }
     /// A log begins (again) at these offsets; what was known of another epoch is void.
     fn begins(&self, epoch: Epoch, start: Vector);
     fn record(&self, incoming: Incoming<T>);
@@ -135,6 +143,14 @@ pub trait Next<T = Notification>: Send + Sync {
     /// The next offsets that are expected.
     fn position(&self) -> Vector;
     fn log_is(&self, state: LogIs);
+    /// It takes nothing more for now: whoever reads for it does not stand still by himself.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+    /// What it was given does not follow on what it has: it wants to be asked again where reading goes on.
+    fn is_astray(&self) -> bool {
+        false
+    }
 }
 
 /// Reads one topic until it is told to stop.
@@ -157,9 +173,23 @@ impl Ingest {
             name: "notifications",
             topic: settings.topic.clone(),
             refill,
-            absent: "the topic does not exist; waiting for it",
+            absent: Some("the topic does not exist; waiting for it"),
         };
         let understand = notifications::Notifications::new(settings, catalogue, metrics);
+        Ingest::start(settings, log, Box::new(understand), metrics, next)
+    }
+
+    /// Reads the notifications for the kept way: all of each, from where `next` resumes, as fast as it takes them.
+    pub fn kept(
+        settings: &Settings,
+        keeping: Duration,
+        catalogue: Catalogue,
+        metrics: &Metrics,
+        next: Arc<dyn Next<Kept>>,
+    ) -> Result<Ingest, client::Unusable> {
+        let nothing = Refill { age: Duration::ZERO, records: 0 };
+        let log = Log { name: "timeline", topic: settings.topic.clone(), refill: nothing, absent: None };
+        let understand = kept::WholeRecords::new(settings, catalogue, keeping);
         Ingest::start(settings, log, Box::new(understand), metrics, next)
     }
 
@@ -169,7 +199,7 @@ impl Ingest {
             name: "signals",
             topic: settings.signals_topic(),
             refill: Refill { age: Duration::ZERO, records: 0 },
-            absent: "there is no topic of signals: rights that change are felt within a minute, not at once",
+            absent: Some("there is no topic of signals: rights that change are felt within a minute, not at once"),
         };
         let understand = signals::Signals::new(metrics);
         Ingest::start(settings, log, Box::new(understand), metrics, Arc::new(signals::Heard::new(hears)))

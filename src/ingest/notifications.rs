@@ -2,7 +2,7 @@
 
 use super::{Decoder, RawRecord, Rejected, Rejections, Settings, Understand};
 use crate::{
-    notification::{Catalogue, Coordinates, Notification},
+    notification::{Catalogue, Notification},
     telemetry::Metrics,
 };
 
@@ -19,8 +19,9 @@ impl Notifications {
 }
 
 impl Understand<Notification> for Notifications {
-    fn understand(&mut self, at: Coordinates, record: Result<RawRecord<'_>, Rejected>) -> Option<Notification> {
-        let decoded = record.and_then(|record| self.decoder.decode(&record));
+    fn understand(&mut self, record: &RawRecord<'_>, refused: Option<Rejected>) -> Option<Notification> {
+        let at = record.coordinates;
+        let decoded = refused.map_or_else(|| self.decoder.decode(record), Err);
         decoded.inspect_err(|rejected| self.rejections.rejected(at.partition, at.offset, rejected)).ok()
     }
 }

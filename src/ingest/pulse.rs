@@ -137,6 +137,10 @@ impl<T> Pulse<T> {
             return self.begin(epoch, partitions);
         };
         let fewer_again = known.fewer_again(partitions);
+        if self.next.is_astray() {
+            let found = self.questions.identity()?;
+            return self.begin_anew(found, partitions);
+        }
         let (lost, troubled) = (self.seen.take_lost(), self.seen.take_trouble());
         let before = known.partitions;
         if lost || troubled || !known.live || partitions != before || known.asked.elapsed() > ASK_EVERY {
@@ -156,7 +160,7 @@ impl<T> Pulse<T> {
     /// One look while memory is being refilled.
     fn fill(&mut self) -> Result<Duration, &'static str> {
         // The place to refill from is gone, and the client reads on nowhere: find another one.
-        if self.seen.take_lost() {
+        if self.seen.take_lost() || self.next.is_astray() {
             let (found, partitions) = (self.questions.identity()?, self.questions.partitions()?);
             return self.begin_anew(found, partitions);
         }
@@ -197,12 +201,15 @@ impl<T> Pulse<T> {
     /// A log is found, for the first time or a new one: read again what memory would hold of it.
     fn begin(&mut self, epoch: Epoch, partitions: usize) -> Result<Duration, &'static str> {
         let watermarks = self.questions.watermarks(0..partitions)?;
-        let start = self.questions.refill_from(self.log.refill, &watermarks)?;
+        let start = match self.next.resumes(epoch, &watermarks)? {
+            Some(start) => start,
+            None => Vector::new(self.questions.refill_from(self.log.refill, &watermarks)?),
+        };
         let need = Vector::new(watermarks.iter().map(|&(_, high)| high).collect());
         // First of all: from here on no position can be judged until memory is filled.
         self.say(LogIs::Unknown(FILLING_REASON));
         let number = self.memory.known.as_ref().map_or(0, |known| known.assignment) + 1;
-        self.order(Order::Begin { epoch, number, from: Vector::new(start) });
+        self.order(Order::Begin { epoch, number, from: start });
         self.watchdog.begin_anew();
         self.memory.known = Some(Known {
             epoch,
@@ -281,6 +288,10 @@ impl<T> Pulse<T> {
     fn stands_still(&mut self, ends: impl Iterator<Item = (usize, u64)>) -> bool {
         let (now, consumer) = (Instant::now(), self.questions.line.consumer());
         let client = consumer.client().context();
+        if self.next.is_waiting() {
+            self.watchdog.begin_anew();
+            return false;
+        }
         let still: Vec<usize> = ends
             .filter(|&(partition, end)| self.watchdog.stands_still(now, partition, client.next_offset(partition), end))
             .map(|(partition, _)| partition)
@@ -309,14 +320,17 @@ impl<T> Pulse<T> {
         if self.memory.said == Some(state) {
             return;
         }
-        let topic = &self.log.topic;
+        let (topic, Some(absent)) = (&self.log.topic, self.log.absent) else {
+            self.memory.said = Some(state);
+            return self.next.log_is(state);
+        };
         let healed = matches!(self.memory.said, Some(LogIs::Away(_) | LogIs::Unknown(KAFKA | TOPIC)));
         match state {
             LogIs::Live if healed => {
                 tracing::info!(kafka.topic = topic, "Kafka answers again; every partition is read to its end");
             }
             LogIs::Live => tracing::debug!(kafka.topic = topic, "every partition is read to its end"),
-            LogIs::Away(TOPIC) | LogIs::Unknown(TOPIC) => tracing::warn!(kafka.topic = topic, "{}", self.log.absent),
+            LogIs::Away(TOPIC) | LogIs::Unknown(TOPIC) => tracing::warn!(kafka.topic = topic, "{absent}"),
             LogIs::Away(KAFKA) | LogIs::Unknown(KAFKA) => {
                 tracing::warn!(kafka.topic = topic, "Kafka does not answer; trying again");
             }

@@ -187,14 +187,15 @@ impl<T> Reader<T> {
         self.seen.with(|state| state.at_end.insert(partition, false));
         let timestamp = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let coordinates = Coordinates { epoch, partition, offset };
-        let raw = headers(message).map(|headers| RawRecord {
+        let (headers, refused) = headers(message).map_or_else(|refused| (Vec::new(), Some(refused)), |all| (all, None));
+        let raw = RawRecord {
             coordinates,
             timestamp: timestamp.unwrap_or_else(Timestamp::now),
             key: message.key(),
             headers,
             value: message.payload(),
-        });
-        let content = self.understand.understand(coordinates, raw);
+        };
+        let content = self.understand.understand(&raw, refused);
         self.next.record(Incoming { partition, offset, content });
     }
 
@@ -272,10 +273,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        ingest::{Incoming, LogIs, Settings},
-        notification::Coordinates,
-    };
+    use crate::ingest::{Incoming, LogIs, Settings};
 
     /// Takes up whatever comes, and understands nothing.
     #[derive(Default)]
@@ -297,7 +295,7 @@ mod tests {
     }
 
     impl Understand<()> for Nowhere {
-        fn understand(&mut self, _: Coordinates, _: Result<RawRecord<'_>, Rejected>) -> Option<()> {
+        fn understand(&mut self, _: &RawRecord<'_>, _: Option<Rejected>) -> Option<()> {
             None
         }
     }

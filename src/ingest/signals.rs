@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Broken, Incoming, LogIs, Next, RawRecord, Rejected, Understand, questions::TOPIC};
 use crate::{
     identity::{Hears, Signal, SignalsAre},
-    notification::{Coordinates, Epoch, Vector},
+    notification::{Epoch, Vector},
     telemetry::Metrics,
 };
 
@@ -20,8 +20,9 @@ impl Signals {
 }
 
 impl Understand<Signal> for Signals {
-    fn understand(&mut self, at: Coordinates, record: Result<RawRecord<'_>, Rejected>) -> Option<Signal> {
-        let value = record.ok().and_then(|record| record.value);
+    fn understand(&mut self, record: &RawRecord<'_>, refused: Option<Rejected>) -> Option<Signal> {
+        let at = record.coordinates;
+        let value = record.value.filter(|_| refused.is_none());
         let signal = value.and_then(|value| Signal::decode(value).ok());
         self.metrics.signals.with(signal.as_ref().map_or("malformed", Signal::name)).inc();
         if signal.is_none() {

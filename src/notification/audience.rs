@@ -37,7 +37,9 @@ impl Term {
         }
     }
 
-    fn includes(self, viewer: &Viewer, mall_of_the_notification: Option<MallNo>) -> bool {
+    /// Whether the viewer is one of this group; see [`Audience::includes`], which is made of it.
+    #[must_use]
+    pub fn includes(self, viewer: &Viewer, mall_of_the_notification: Option<MallNo>) -> bool {
         // What was addressed to a person or a partner loses its force with the right to the mall it is about.
         let still_in_its_mall = || mall_of_the_notification.is_none_or(|mall| viewer.belongs_to(mall));
         match self {

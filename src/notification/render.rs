@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -125,6 +125,18 @@ impl Prepared {
         self.entry.kept
     }
 
+    /// How long the timeline keeps it, where the type has a rule of its own.
+    #[must_use]
+    pub fn retention(&self) -> Option<SignedDuration> {
+        self.entry.retention
+    }
+
+    /// No badge and no sound: it is never unread.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.entry.silent
+    }
+
     /// The newest of one key replaces the shown. None where the type has none, or a field of it is missing.
     #[must_use]
     pub fn collapse_key(&self) -> Option<String> {
@@ -160,7 +172,9 @@ impl Prepared {
         partner.is_some() && by == partner
     }
 
-    fn severity(&self) -> Severity {
+    /// As the producer says, else as its type has it.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
         self.event.envelope.severity.unwrap_or(self.entry.severity)
     }
 

@@ -58,6 +58,7 @@ pub fn unknown() -> Entry {
         actor: None,
         actor_partner: None,
         lifetime: None,
+        retention: None,
         closes: None,
         handled_by: None,
         sheet,
@@ -113,7 +114,8 @@ impl Checks<'_> {
         if entry.actor_partner.is_some() && entry.actor.is_none() {
             self.complain("`actorPartner` without `actor`: it says whose admin the actor is");
         }
-        entry.lifetime = written.lifetime.as_ref().and_then(|text| self.lifetime(text));
+        entry.lifetime = written.lifetime.as_ref().and_then(|text| self.time("lifetime", text));
+        entry.retention = written.retention.as_ref().and_then(|text| self.time("retention", text));
         entry.handled_by = self.listed("handledBy", written.handled_by.as_ref(), &entry.sheet);
         entry.closes = self.closes(written.closes.as_ref(), &entry);
         if let Some(example) = &written.example {
@@ -206,7 +208,7 @@ impl Checks<'_> {
         when
     }
 
-    fn lifetime(&mut self, text: &str) -> Option<SignedDuration> {
+    fn time(&mut self, key: &str, text: &str) -> Option<SignedDuration> {
         let (number, unit) = text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
         let seconds = match unit {
             "m" => Some(60),
@@ -216,12 +218,11 @@ impl Checks<'_> {
         };
         // Ten years are for ever.
         let number = number.parse::<u16>().ok().filter(|number| (1..=3650).contains(number));
-        let lifetime =
-            number.zip(seconds).map(|(number, seconds)| SignedDuration::from_secs(i64::from(number) * seconds));
-        if lifetime.is_none() {
-            self.complain(format_args!("`lifetime` is \"{text}\"; it has to be such as 10m, 1h or 30d"));
+        let time = number.zip(seconds).map(|(number, seconds)| SignedDuration::from_secs(i64::from(number) * seconds));
+        if time.is_none() {
+            self.complain(format_args!("`{key}` is \"{text}\"; it has to be such as 10m, 1h or 30d"));
         }
-        lifetime
+        time
     }
 
     fn collapse_key(&mut self, text: &str, sheet: &Sheet) -> Option<Pattern> {

@@ -80,6 +80,8 @@ pub struct Entry {
     pub actor_partner: Option<String>,
     /// How long it is of use, where neither the producer nor a field says until when.
     pub lifetime: Option<SignedDuration>,
+    /// How long the timeline keeps it, where the type has a rule of its own.
+    pub retention: Option<SignedDuration>,
     /// Events that say that the item of their key is settled, and the field with the name of who settled it.
     pub closes: Option<When>,
     pub handled_by: Option<String>,

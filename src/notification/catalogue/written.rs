@@ -80,6 +80,7 @@ pub struct Type {
     pub occurred: Option<String>,
     pub expires: Option<String>,
     pub lifetime: Option<String>,
+    pub retention: Option<String>,
     pub actor: Option<String>,
     pub actor_partner: Option<String>,
     pub closes: Option<Closes>,

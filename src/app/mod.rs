@@ -24,7 +24,10 @@ use crate::{
     publish::{self, Producer},
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
+    timeline::{Store, Timeline},
 };
+
+mod kept;
 
 /// The least that a record in memory takes: how many of them a refill may read at most.
 const LEAST_RECORD_BYTES: u64 = 256;
@@ -53,7 +56,8 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     let management = bind(settings.http.management_listen, settings.http.send_buffer, "ALLIM_MANAGEMENT_LISTEN")?;
     let demo = start_demo(&mut settings).await?;
     settings.http.connections = http::connections(settings.http.connections);
-    let server = Server::start(&settings, public, management)?;
+    let (_alone, store) = kept::open(&settings)?;
+    let server = Server::start(&settings, store, public, management)?;
     print!("{}", banner(&settings, server.address, &demo)?);
 
     let stop = signals.next().await;
@@ -161,7 +165,9 @@ struct Server {
     readiness: Readiness,
     connections: Connections,
     /// Notifications and signals.
-    reading: [Ingest; 2],
+    reading: Vec<Ingest>,
+    /// Ends behind the readers, with what it has.
+    recording: Option<kept::Recording>,
     stop: CancellationToken,
     /// Kept to be let go of where that may block.
     producer: Producer,
@@ -170,7 +176,12 @@ struct Server {
 }
 
 impl Server {
-    fn start(settings: &config::Settings, public: TcpListener, management: TcpListener) -> anyhow::Result<Server> {
+    fn start(
+        settings: &config::Settings,
+        store: Option<Arc<dyn Store>>,
+        public: TcpListener,
+        management: TcpListener,
+    ) -> anyhow::Result<Server> {
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let catalogue = settings.catalogue.clone();
         let hub = Hub::new(settings.hub.clone(), metrics.clone());
@@ -178,12 +189,20 @@ impl Server {
         let next = Arc::new(hub.clone());
         let ingest = Ingest::notifications(&settings.ingest, refill, catalogue.clone(), &metrics, next)?;
         hub.ask(Arc::new(ingest.ends()));
-        let streams = Streams::start(settings.deliver.clone(), settings.hub.shards, &hub, catalogue, metrics.clone())
+        let timeline = store.as_ref().map(|store| Timeline::new(Arc::clone(store), metrics.clone()));
+        let (deliver, shards) = (settings.deliver.clone(), settings.hub.shards);
+        let streams = Streams::start(deliver, shards, &hub, timeline, catalogue, metrics.clone())
             .context("no thread for a shard")?;
         let identity = Identity::new(&settings.identity, &metrics)?;
         let recheck = Recheck::new(settings.http.recheck, identity.clone(), metrics.clone());
         let signals = Ingest::signals(&settings.ingest, &metrics, Arc::new(recheck.clone()))?;
         let producer = Producer::new(&settings.publish(settings.ingest.bootstrap_servers.clone(), publish::SERVING))?;
+        let mut reading = vec![ingest, signals];
+        let recording = store.map(|store| kept::record(settings, store, &hub, &streams, &metrics)).transpose()?;
+        let recording = recording.map(|(reader, recording)| {
+            reading.push(reader);
+            recording
+        });
 
         let (stop, connections, mut tasks) = (CancellationToken::new(), Connections::new(), JoinSet::new());
         let doors = Doors {
@@ -191,6 +210,7 @@ impl Server {
             cookie: settings.identity.token_cookie.as_str().into(),
             identity,
             streams: streams.clone(),
+            catalogue: settings.catalogue.clone(),
             recheck: recheck.clone(),
             limits: settings.http.limits(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),
@@ -216,7 +236,7 @@ impl Server {
         tasks.spawn(recheck.run(streams.clone()));
         tasks.spawn(housekeeping(hub.clone()));
         tasks.spawn(report_readiness(hub, readiness.clone()));
-        Ok(Server { address, streams, readiness, connections, reading: [ingest, signals], producer, stop, tasks })
+        Ok(Server { address, streams, readiness, connections, reading, recording, producer, stop, tasks })
     }
 
     /// Says goodbye to everybody over `window`, then closes the doors and stops reading.
@@ -237,6 +257,9 @@ impl Server {
             self.reading.into_iter().for_each(Ingest::stop);
             let _ = stopped.send(());
         });
+        if let Some(recording) = self.recording {
+            recording.end(LAST_WORDS).await;
+        }
         self.connections.end(LAST_WORDS).await;
         tracing::debug!("doors closed");
         self.tasks.shutdown().await;

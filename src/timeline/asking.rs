@@ -1,0 +1,116 @@
+//! How others ask the timeline: within a deadline, and so many at once.
+
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash as _, Hasher as _},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{Filter, List, Mark, Missed, Most, Place, Store, Trouble, Unread};
+use crate::{
+    notification::{AdminNo, NotificationId, Position, Viewer},
+    telemetry::Metrics,
+};
+
+/// A person waits for a list, and a stream for what it missed.
+const DEADLINE: Duration = Duration::from_millis(1500);
+/// Questions under way at once.
+const AT_ONCE: usize = 64;
+/// Operators whose rights are known to be known.
+const MET: usize = 100_000;
+
+/// A cheap clone.
+#[derive(Clone)]
+pub struct Timeline {
+    store: Arc<dyn Store>,
+    turns: Arc<Semaphore>,
+    /// Whom the store has met with these rights, by their hash.
+    met: Arc<Mutex<HashMap<AdminNo, u64>>>,
+    metrics: Metrics,
+}
+
+impl Timeline {
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, metrics: Metrics) -> Timeline {
+        Timeline { store, turns: Arc::new(Semaphore::new(AT_ONCE)), met: Arc::default(), metrics }
+    }
+
+    async fn ask<T>(&self, question: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let in_turn = async {
+            let _turn = self.turns.acquire().await.map_err(|_| Trouble::Ill("it is closed".to_owned()))?;
+            question.await
+        };
+        let answer = timeout(DEADLINE, in_turn).await.unwrap_or_else(|_| Err(Trouble::Ill("too slow".to_owned())));
+        if let Err(trouble) = &answer {
+            self.metrics.timeline_failures.inc();
+            match trouble {
+                Trouble::Damaged(_) => tracing::error!(
+                    %trouble,
+                    "move the timeline's file away and start again: it is read anew from Kafka, as far back as the topic goes"
+                ),
+                trouble => tracing::debug!(%trouble, "the timeline did not answer"),
+            }
+        }
+        answer
+    }
+
+    /// A page of what this viewer may see, newest first.
+    pub async fn list(
+        &self,
+        viewer: &Arc<Viewer>,
+        filter: Filter,
+        before: Option<Place>,
+        limit: usize,
+    ) -> Result<List, Trouble> {
+        self.ask(self.store.list(Arc::clone(viewer), filter, before, limit)).await
+    }
+
+    /// Whether what somebody missed since `from` can be brought from here.
+    pub async fn weigh(&self, viewer: &Arc<Viewer>, from: Position, most: Most) -> Result<Missed, Trouble> {
+        self.ask(self.store.weigh(Arc::clone(viewer), from, most)).await
+    }
+
+    /// The next of it.
+    pub async fn missed(&self, viewer: &Arc<Viewer>, from: Position, page: Most) -> Result<Missed, Trouble> {
+        self.ask(self.store.missed(Arc::clone(viewer), from, page)).await
+    }
+
+    pub async fn unread(&self, viewer: &Arc<Viewer>) -> Result<Unread, Trouble> {
+        self.ask(self.store.unread(Arc::clone(viewer))).await
+    }
+
+    /// Of these the ones that this operator has marked by themselves.
+    pub async fn exceptions(
+        &self,
+        admin: AdminNo,
+        ids: Vec<NotificationId>,
+    ) -> Result<Vec<(NotificationId, bool)>, Trouble> {
+        self.ask(self.store.exceptions(admin, ids)).await
+    }
+
+    pub async fn mark(&self, viewer: &Arc<Viewer>, mark: Mark) -> Result<(), Trouble> {
+        self.ask(self.store.mark(Arc::clone(viewer), mark, Timestamp::now())).await
+    }
+
+    /// To be called whenever somebody comes: what was there before he, or one of his rights, counts as read.
+    pub async fn meet(&self, viewer: &Arc<Viewer>, here: Option<Position>) -> Result<(), Trouble> {
+        let mut rights = DefaultHasher::new();
+        viewer.terms().for_each(|term| term.hash(&mut rights));
+        let rights = rights.finish();
+        let met = || self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met().get(&viewer.admin) == Some(&rights) {
+            return Ok(());
+        }
+        self.ask(self.store.meet(Arc::clone(viewer), here)).await?;
+        let mut met = met();
+        if met.len() >= MET {
+            met.clear();
+        }
+        met.insert(viewer.admin, rights);
+        Ok(())
+    }
+}
