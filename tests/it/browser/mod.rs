@@ -3,6 +3,7 @@
 //! The browser's remote control is `tests/browser/driver.mjs`, the page of the scenes `tests/browser/page.html`.
 
 mod bare;
+mod bell;
 mod breaks;
 mod comings;
 mod hostile;
