@@ -32,8 +32,8 @@ impl Recording {
 }
 
 /// Opens the store, and keeps other servers out of it for as long as the file is held.
-pub fn open(settings: &config::Settings) -> anyhow::Result<(Option<File>, Option<Arc<dyn Store>>)> {
-    let Database::Sqlite(path) = &settings.database else { return Ok((None, None)) };
+pub fn open(settings: &config::Settings) -> anyhow::Result<Option<(File, Arc<dyn Store>)>> {
+    let Database::Sqlite(path) = &settings.database else { return Ok(None) };
     let alone = timeline::lock(path).map_err(|why| anyhow!(why))?;
     let shown = path.display();
     let store = Sqlite::open(path).map_err(|trouble| match trouble {
@@ -44,7 +44,7 @@ pub fn open(settings: &config::Settings) -> anyhow::Result<(Option<File>, Option
         trouble => anyhow!("{trouble}"),
     });
     let store = store.with_context(|| format!("the timeline {shown} cannot be opened"))?;
-    Ok((Some(alone), Some(Arc::new(store))))
+    Ok(Some((alone, Arc::new(store))))
 }
 
 /// Starts to record.

@@ -56,7 +56,7 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     let management = bind(settings.http.management_listen, settings.http.send_buffer, "ALLIM_MANAGEMENT_LISTEN")?;
     let demo = start_demo(&mut settings).await?;
     settings.http.connections = http::connections(settings.http.connections);
-    let (_alone, store) = kept::open(&settings)?;
+    let (_alone, store) = kept::open(&settings)?.unzip();
     let server = Server::start(&settings, store, public, management)?;
     print!("{}", banner(&settings, server.address, &demo)?);
 

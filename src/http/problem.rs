@@ -134,19 +134,9 @@ impl Problem {
             | Problem::Unreadable
             | Problem::Invalid
             | Problem::KafkaUnavailable => self.row_of_publishing(),
-            Problem::BadQuestion => {
-                (StatusCode::BAD_REQUEST, "bad_question", "Something is wrong with this question; `errors` says what.")
+            Problem::BadQuestion | Problem::TimelineUnavailable | Problem::TimelineDamaged => {
+                self.row_of_the_timeline()
             }
-            Problem::TimelineUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeline_unavailable",
-                "The timeline gives no answer. What comes is delivered all the same; ask again later.",
-            ),
-            Problem::TimelineDamaged => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeline_damaged",
-                "The timeline is damaged and shows nothing rather than something wrong. Whoever runs it finds in its log what to do.",
-            ),
             Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
             Problem::AccountsUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -226,6 +216,26 @@ impl Problem {
             ),
             // What is left says no more of itself than that.
             _ => (StatusCode::UNAUTHORIZED, "bad_key", "This key may publish nothing here."),
+        }
+    }
+}
+
+impl Problem {
+    fn row_of_the_timeline(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Problem::BadQuestion => {
+                (StatusCode::BAD_REQUEST, "bad_question", "Something is wrong with this question; `errors` says what.")
+            }
+            Problem::TimelineUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeline_unavailable",
+                "The timeline gives no answer. What comes is delivered all the same; ask again later.",
+            ),
+            _ => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeline_damaged",
+                "The timeline is damaged and shows nothing rather than something wrong. Whoever runs it finds in its log what to do.",
+            ),
         }
     }
 }

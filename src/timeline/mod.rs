@@ -5,6 +5,7 @@
 
 mod asking;
 mod marks;
+mod pieces;
 mod recorder;
 mod retention;
 mod row;

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Settings, Store,
-    writing::{Item, Work, Writer},
+    pieces::{Item, Work},
+    writing::Writer,
 };
 use crate::{
     ingest::{Broken, Incoming, Kept, LogIs, Next},
@@ -60,7 +61,6 @@ struct Inner {
 
 impl Recorder {
     /// The recorder, and its writer, which runs until it is told to stop.
-    #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         settings: Settings,
@@ -103,7 +103,7 @@ impl Recorder {
         let wanted = u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX).min(self.0.room_bytes);
         let Some(room) = self.room(wanted) else { return };
         self.0.waiting.store(true, Ordering::Relaxed);
-        let _ = self.0.work.blocking_send(Item { work, _room: room });
+        let _ = self.0.work.blocking_send(Item { work, room });
         self.0.waiting.store(false, Ordering::Relaxed);
     }
 

@@ -1,7 +1,6 @@
 //! The writer: makes batches of what comes, and stands at one until the store has it.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,10 +14,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Advance, Batch, Dead, Hole, KeptAt, Recorded, Row, Settings, Store, Trouble};
+use super::{
+    Advance, Batch, Hole, KeptAt, Recorded, Settings, Store, Trouble,
+    pieces::{self, Entry, Item, Work},
+};
 use crate::{
     ingest::{Broken, Kept},
-    notification::{Coordinates, Epoch, NotificationId, Position, Vector},
+    notification::{Coordinates, Epoch, Position, Vector},
     telemetry::Metrics,
 };
 
@@ -33,38 +35,6 @@ const ONE_TRY: Duration = Duration::from_secs(20);
 const SPEAK_EVERY: Duration = Duration::from_secs(60);
 /// What is still written when the process ends.
 const LAST_BATCH: Duration = Duration::from_millis(800);
-/// The reason of a record that the store would not have for what it is.
-const REFUSED: &str = "refused_by_store";
-
-/// One piece of work, with the room that it takes.
-pub struct Item {
-    pub work: Work,
-    pub _room: OwnedSemaphorePermit,
-}
-
-pub enum Work {
-    /// A log begins, or begins again; each partition of it begins and ends there.
-    Begins { epoch: Epoch, watermarks: Vec<(u64, u64)> },
-    /// None: it moves the place and leaves nothing.
-    Record { partition: usize, offset: u64, content: Option<Box<Kept>> },
-    /// A partition goes on elsewhere.
-    Breaks { reason: Broken, partition: usize, next: u64 },
-}
-
-/// One record of a batch.
-#[derive(Clone)]
-struct Entry {
-    partition: usize,
-    offset: u64,
-    what: What,
-}
-
-#[derive(Clone)]
-enum What {
-    Row(Row),
-    Dead(Dead),
-    Nothing,
-}
 
 /// The writer was told to stop, or is astray: what it has is void, for the store knows how far it is.
 struct Void;
@@ -124,7 +94,7 @@ impl Writer {
             };
             let done = match item.work {
                 Work::Record { partition, offset, content } => {
-                    let (entries, rooms, other) = self.collect(item._room, partition, offset, content).await;
+                    let (entries, rooms, other) = self.collect(item.room, partition, offset, content).await;
                     next = other;
                     let done = self.write_all(entries).await;
                     drop(rooms);
@@ -160,8 +130,8 @@ impl Writer {
                 return (entries, rooms, None);
             }
             match timeout_at(until, self.inbox.recv()).await {
-                Ok(Some(Item { work: Work::Record { partition, offset, content: new }, _room })) => {
-                    rooms.push(_room);
+                Ok(Some(Item { work: Work::Record { partition, offset, content: new }, room })) => {
+                    rooms.push(room);
                     content = Some((partition, offset, new));
                 }
                 Ok(other) => return (entries, rooms, other),
@@ -177,28 +147,7 @@ impl Writer {
             return None;
         }
         let at = Coordinates { epoch: self.epoch, partition, offset };
-        let life = recorded.map_or(0, |recorded| recorded.life);
-        let what = match content.map(|content| *content) {
-            None => What::Nothing,
-            Some(Kept::Notification { mut notification, severity, silent, until }) => {
-                // The same offset in another life is another notification.
-                if life > 0 && notification.id == NotificationId::of_coordinates(at) {
-                    notification.id = NotificationId::of_life(at, life);
-                }
-                What::Row(Row { at, life, notification: Arc::new(notification), severity, silent, until })
-            }
-            Some(Kept::Parked(parked)) => What::Dead(Dead {
-                at,
-                life,
-                time: parked.at,
-                reason: parked.reason,
-                detail: parked.detail,
-                key: parked.key,
-                headers: parked.headers,
-                value: parked.value,
-            }),
-        };
-        Some(Entry { partition, offset, what })
+        Some(Entry::new(at, recorded.map_or(0, |recorded| recorded.life), content))
     }
 
     fn of(&self, partition: usize) -> Option<Recorded> {
@@ -218,19 +167,9 @@ impl Writer {
             if piece.is_empty() {
                 continue;
             }
-            let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
-            for entry in &piece {
-                ends.insert(entry.partition, entry.offset + 1);
-            }
+            let ends = pieces::ends(&piece);
             let advances = ends.iter().map(|(&partition, &to)| self.advance(partition, to)).collect();
-            let (mut rows, mut dead) = (Vec::new(), Vec::new());
-            for entry in &piece {
-                match &entry.what {
-                    What::Row(row) => rows.push(row.clone()),
-                    What::Dead(one) => dead.push(one.clone()),
-                    What::Nothing => {}
-                }
-            }
+            let (rows, dead) = pieces::contents(&piece);
             let batch = Batch { rows, dead, advances, ..self.empty() };
             match self.write(batch).await? {
                 Ok(()) => {}
@@ -238,7 +177,7 @@ impl Writer {
                     let second = piece.split_off(piece.len() / 2);
                     pieces.extend([second, piece]);
                 }
-                Err(why) => pieces.extend(piece.into_iter().map(|entry| vec![parked(entry, &why)])),
+                Err(why) => pieces.extend(piece.into_iter().map(|entry| vec![entry.parked(&why)])),
             }
         }
         Ok(())
@@ -411,25 +350,4 @@ impl Writer {
             tracing::error!(%trouble, "nothing can be recorded; live goes on, and Kafka keeps the rest until it can be");
         }
     }
-}
-
-/// What the store would not have is kept as a dead letter; and where it will not have that, its place alone.
-fn parked(entry: Entry, why: &str) -> Entry {
-    let What::Row(row) = entry.what else {
-        tracing::error!(kafka.partition = entry.partition, kafka.offset = entry.offset, why, "a dead letter is lost");
-        return Entry { what: What::Nothing, ..entry };
-    };
-    let record = row.notification.record();
-    let headers = record.headers.iter().map(|(name, text)| (name.to_string(), Some(text.to_string().into()))).collect();
-    let dead = Dead {
-        at: row.at,
-        life: row.life,
-        time: row.notification.at,
-        reason: REFUSED,
-        detail: format!("the store refuses it: {why}"),
-        key: record.key.clone(),
-        headers,
-        value: Some(record.value.clone()),
-    };
-    Entry { what: What::Dead(dead), ..entry }
 }

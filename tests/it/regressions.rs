@@ -54,7 +54,7 @@ impl Narrow {
             drain_window: Duration::ZERO,
         };
         let catalogue = Catalogue::builtin();
-        let streams = Streams::start(settings, 1, &hub, catalogue.clone(), metrics.clone()).unwrap();
+        let streams = Streams::start(settings, 1, &hub, None, catalogue.clone(), metrics.clone()).unwrap();
         let decoder = Decoder { catalogue, legacy_text: false, type_prefix: String::new(), max_record_bytes: 9_999 };
         hub.begins(EPOCH, Vector::new(vec![0]));
         hub.log_is(LogIs::Live);

@@ -16,12 +16,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("publish", &["notification", "telemetry"]),
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
-    ("deliver", &["notification", "hub", "telemetry", "shutdown"]),
+    ("timeline", &["notification", "ingest", "telemetry"]),
+    ("deliver", &["notification", "hub", "timeline", "telemetry", "shutdown"]),
     // `ingest` for its decoder: what the door of publishing accepts is what every reader understands.
-    ("http", &["notification", "identity", "ingest", "deliver", "hub", "telemetry", "publish", "shutdown"]),
+    ("http", &["notification", "identity", "ingest", "deliver", "hub", "timeline", "telemetry", "publish", "shutdown"]),
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
-    ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry"]),
+    ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
     ("main", &["app", "config", "publish", "demo", "telemetry"]),
 ];
 
@@ -33,6 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["ingest/", "publish/"]),
     ("axum", &["http/", "demo/accounts.rs"]),
     ("moka", &["identity/cache.rs"]),
+    ("rusqlite", &["timeline/sqlite/"]),
     // Ours in the first; the others name it as what rustls is to work with.
     ("ring", &["identity/tickets.rs", "identity/account_service.rs", "publish/tail.rs"]),
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),

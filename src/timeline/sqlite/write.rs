@@ -129,6 +129,16 @@ fn write_row(
             kind
         }
     };
+    write_entries(transaction, row, number, kind)?;
+    Ok(true)
+}
+
+fn write_entries(transaction: &Transaction<'_>, row: &Row, number: i64, kind: i64) -> Result<(), Trouble> {
+    let notification = &row.notification;
+    let (epoch, partition, offset) = (epoch_number(row.at.epoch), signed(row.at.partition), signed(row.at.offset));
+    let (at, life) = (notification.at.as_millisecond(), row.life);
+    let mall = notification.mall.map(|mall| signed(mall.get()));
+    let (severity, bytes) = (row.severity as u8, signed(notification.record().value.len()));
     let mut insert = transaction
         .prepare_cached(
             "INSERT INTO entry (term, at, epoch, partition, \"offset\", life, number, mall, kind, severity, silent, bytes) \
@@ -136,24 +146,11 @@ fn write_row(
         )
         .map_err(trouble)?;
     for term in notification.audience.terms() {
-        let (severity, bytes) = (row.severity as u8, signed(record.value.len()));
-        let entry = params![
-            term.to_string(),
-            at,
-            epoch,
-            partition,
-            offset,
-            life,
-            number,
-            mall,
-            kind,
-            severity,
-            row.silent,
-            bytes
-        ];
+        let term = term.to_string();
+        let entry = params![term, at, epoch, partition, offset, life, number, mall, kind, severity, row.silent, bytes];
         insert.execute(entry).map_err(trouble)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 fn kind_number(transaction: &Transaction<'_>, name: &str) -> Result<i64, Trouble> {

@@ -75,7 +75,7 @@ impl Node {
             drain_window: Duration::ZERO,
         };
         let catalogue = Catalogue::builtin();
-        let streams = Streams::start(settings, SHARDS, &hub, catalogue.clone(), metrics.clone()).unwrap();
+        let streams = Streams::start(settings, SHARDS, &hub, None, catalogue.clone(), metrics.clone()).unwrap();
         let shards = (0..SHARDS).map(|_| streams.place().1).collect();
         let decoder = Decoder { catalogue, legacy_text: false, type_prefix: String::new(), max_record_bytes: 9_999 };
         let ends = log.lock().unwrap().ends();
