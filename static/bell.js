@@ -82,10 +82,8 @@ export function bellPanel({ changed, makeOne, download }) {
 
   /** A mark that the server does not take is taken back, and that is said. */
   async function tell(marked) {
-    if ((await marked) === false) {
-      said = t().notMarked;
-      changed();
-    }
+    said = (await marked) === false ? t().notMarked : "";
+    changed();
   }
 
   async function loadMore() {

@@ -87,9 +87,9 @@ export class Timeline {
     return this.#unseen() + this.#beyond;
   }
 
-  /** Whether there are older ones. */
+  /** Whether there are older ones, as far as that is known. */
   get older() {
-    return this.#next !== null;
+    return this.#next !== null && (this.#next !== "" || this.#floor !== Infinity);
   }
 
   /** What is to be shown, newest first. */
@@ -289,6 +289,8 @@ export class Timeline {
     }
     if (this.state === "none") return;
     if (list === "later") this.state = "later";
+    // There may be older ones again.
+    if (this.#next === null) [this.#next, this.#floor] = ["", this.#rows.at(-1)?.time ?? Infinity];
     this.#soon();
   }
 

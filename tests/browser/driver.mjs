@@ -34,7 +34,7 @@ const inPage = (js) => new Function(`return async (arg) => { ${js} }`)();
 const verbs = {
   async profile({ profile, ...options }) {
     const context = await browser.newContext({ locale: 'ko-KR', timezoneId: 'Asia/Seoul', ...options });
-    profiles.set(profile, { context, complaints: [], requests: [], frames: [], sockets: [] });
+    profiles.set(profile, { context, complaints: [], requests: [], frames: [], sockets: [], held: [] });
   },
   async open({ profile, tab, url }) {
     const mine = profiles.get(profile);
@@ -87,8 +87,15 @@ const verbs = {
   /** Answers for addresses, in place of who is there. */
   answer: ({ profile, like, kind, body, status }) =>
     profiles.get(profile).context.route(like, (route) => route.fulfill({ contentType: kind, body, status })),
+  /** Lets what is asked of addresses wait until they are left, and refuses it then. */
+  hold: ({ profile, like, status }) =>
+    profiles.get(profile).context.route(like, (route) =>
+      new Promise((done) => profiles.get(profile).held.push(() => route.fulfill({ status }).then(done)))),
   /** They answer themselves again. */
-  leave: ({ profile, like }) => profiles.get(profile).context.unroute(like),
+  async leave({ profile, like }) {
+    await Promise.all(profiles.get(profile).held.splice(0).map((refuse) => refuse()));
+    await profiles.get(profile).context.unroute(like);
+  },
   /** Is the other end of WebSockets to addresses like this one, and says all this when it is spoken to. */
   converse: ({ profile, like, messages }) =>
     profiles.get(profile).context.routeWebSocket(like, (socket) => {

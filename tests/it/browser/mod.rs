@@ -4,6 +4,8 @@
 
 mod bare;
 mod bell;
+mod bell_ill;
+mod bell_worlds;
 mod breaks;
 mod comings;
 mod hostile;

@@ -151,6 +151,11 @@ impl Profile {
         self.driver.ask("answer", answer).await;
     }
 
+    /// The same, but what is asked waits for its refusal until they are left alone.
+    pub async fn refuse_late(&self, like: &str, status: u16) {
+        self.driver.ask("hold", json!({"profile": self.name, "like": like, "status": status})).await;
+    }
+
     pub async fn leave_alone(&self, like: &str) {
         self.driver.ask("leave", json!({"profile": self.name, "like": like})).await;
     }
