@@ -26,6 +26,8 @@ import { backoff, itemOf, meets } from "./allim.js";
 const [MOST_ROWS, MOST_MARKS, MOST_PAGES, MOST_IDS] = [5000, 1000, 10, 500];
 /** So long a stream waits for its list, and a question for its answer. */
 const [OPENING, PATIENCE] = [3000, 10_000];
+/** From here on nobody counts. */
+const ENOUGH = 100;
 
 export class Timeline {
   /** `none`: the server keeps none. `ill`: it cannot be had now. `later`: it is not complete yet.
@@ -49,7 +51,8 @@ export class Timeline {
   #next = "";
   #position = "";
   #upTo = "";
-  /** Whether the stream has said all that was missed; and what was counted before that. */
+  /** Whether a stream has begun, and whether it has said all that was missed; and what was counted before that. */
+  #greeted = false;
   #live = true;
   /** @type {number | null} */
   #held = null;
@@ -257,7 +260,7 @@ export class Timeline {
     else if (kind === "read") this.#read(body);
     else if (kind === "gap") this.#gap(body);
     else if (kind === "hello") {
-      this.#live = false;
+      [this.#greeted, this.#live] = [true, false];
       if ("unread" in body) this.#stated(body.unread);
     } else if (kind === "status") {
       if (body.live) this.#live = true;
@@ -303,18 +306,20 @@ export class Timeline {
   async #count() {
     const answer = await this.#ask("/timeline/unread-count");
     const counted = answer?.ok && await answer.json().catch(() => null);
-    if (counted) this.#stated(counted.unread);
+    // What the stream has said meanwhile is newer.
+    if (counted && !this.#greeted) this.#stated(counted.unread);
     this.#changed();
   }
 
-  /** So many the server counts, with those on their way. Fewer than are known: some were read elsewhere.
+  /** So many the server counts, with those on their way. Are it others than are known, some were marked elsewhere.
    * @param {number} unread */
   #stated(unread) {
     this.#held = this.#live ? null : unread;
     if (!this.#live) return;
     const known = this.#unseen();
     this.#beyond = this.#whole ? 0 : Math.max(0, unread - known);
-    if (unread < known) this.#soon();
+    const differs = unread - Math.min(known, ENOUGH);
+    if (differs < 0 || (this.#whole && differs > 0)) this.#soon();
   }
 
   /** Whether all there is is known. */
@@ -330,9 +335,11 @@ export class Timeline {
       if (row) this.#mark([row], read);
     }
     if (this.#marks.size > MOST_MARKS) this.#marks.clear();
-    const mine = upTo !== undefined && upTo === this.#upTo;
-    if (unread === 0 && !mine) this.#mark(this.#rows, true);
-    else if (!ids && !mine && unread !== this.unread) this.#soon();
+    if (!ids && (!upTo || upTo !== this.#upTo)) {
+      // Which rows that was only the list can say; if it is all, nobody has to wait for it.
+      if (unread === 0) this.#mark(this.#rows, true);
+      this.#soon();
+    }
     if (unread !== undefined) this.#stated(unread);
   }
 

@@ -282,3 +282,28 @@ async fn what_is_silent_does_not_count_and_the_bell_opens_and_closes() {
     tab.until(&format!("{BADGE} === '2' && document.activeElement.matches('.list')")).await;
     stage.profile.done().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_back_office_of_another_origin_has_the_same_list() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    let mine = known(&stage, 7).await;
+    publish(&stage, 7, 0..3).await;
+    is_stored(&stage, &mine, 3).await;
+    let tab = stage.page().await;
+    let lines = "const [{ connect }, { Timeline }] = await Promise.all(['allim', 'timeline'].map((name) => import(`${arg.url}/${name}.js`)));
+        const me = { url: arg.url, token: async () => arg.token };
+        globalThis.list = new Timeline({ ...me, changed: () => { globalThis.shown = list.rows().map(({ n }) => n.title); } });
+        globalThis.line = connect({ ...me, name: '7', position: await list.open() });
+        line.on('frame', (frame) => list.frame(frame));";
+    tab.run(lines, json!({"url": stage.url(), "token": mine})).await;
+    tab.until("is('live') && shown.join() === 'event 2,event 1,event 0' && list.unread === 3").await;
+    publish(&stage, 7, 3..4).await;
+    tab.until("shown[0] === 'event 3' && list.unread === 4").await;
+    assert_eq!(tab.run("return list.read(list.rows().slice(0, 2))", Value::Null).await, true);
+    tab.until("list.unread === 2").await;
+    let other = shows(&stage, "/", &mine, numbered(0..4)).await;
+    other.until(&format!("{BADGE} === '2' && {SEEN}.join() === 'event 3,event 2'")).await;
+    assert_eq!(tab.run("return list.readAll()", Value::Null).await, true);
+    other.until(&format!("{BADGE} === '0'")).await;
+    stage.profile.done().await;
+}
