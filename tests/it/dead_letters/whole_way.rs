@@ -57,6 +57,9 @@ fn id(letter: &Value) -> String {
     letter["place"].as_str().unwrap().parse::<Origin>().unwrap().id().to_string()
 }
 
+/// The reason, the value, the headers.
+type Bad<'b> = (&'b str, Option<&'b [u8]>, &'b [Header<'b>]);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_understands_is_listed_where_it_stands_and_logged_in_one_line() {
     let kafka = Kafka::start().await;
@@ -68,7 +71,7 @@ async fn what_nobody_understands_is_listed_where_it_stands_and_logged_in_one_lin
     secrets::text(secret);
     let no_audience = json!({"type": "zzz", "title": secret}).to_string();
     let nul = json!({"type": "zzz", "audience": "everyone", "title": format!("{secret}\0")}).to_string();
-    let bad: [(&str, Option<&[u8]>, &[Header<'_>]); 6] = [
+    let bad: [Bad<'_>; 6] = [
         ("tombstone", None, &[("x", None), ("x", Some(b"\xff"))]),
         ("empty", Some(b" \n"), &[]),
         ("bad_json", Some(secret.as_bytes()), &[]),

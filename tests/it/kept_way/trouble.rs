@@ -260,6 +260,20 @@ async fn fault_36_while_the_store_is_ill_live_goes_on_and_then_all_is_there() {
         "{}",
         marking.body
     );
+    // What was there before can be read; a first sight cannot be written down, and is told so in time.
+    assert_eq!(inbox.page("").await["items"], json!([]));
+    let newcomer = Inbox::of(&server, &crate::harness::accounts::token(8, &[1001], None, false));
+    let asked = std::time::Instant::now();
+    let refused = newcomer.get("/timeline", &[]).await;
+    assert_eq!(
+        (refused.status, refused.json()["code"].as_str()),
+        (503, Some("timeline_unavailable")),
+        "{}",
+        refused.body
+    );
+    assert!(refused.head.contains("retry-after") && asked.elapsed() < Duration::from_secs(10), "{}", refused.head);
+    let mut second = Listener::open(server.address, &token, None).await;
+    second.live().await;
     held.let_go();
     inbox.has(100).await;
     assert_eq!(inbox.titles().await, in_order(&publisher));
@@ -279,7 +293,8 @@ async fn fault_39_a_full_disk_stops_the_recorder_until_there_is_room() {
     let _unmount = Unmount(shown.to_owned());
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
     let url = format!("sqlite:{shown}/timeline.sqlite");
-    let server = Server::start(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url)]).await;
+    let server =
+        Server::start(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url), ("ALLIM_TIMELINE_BATCH_ROWS", "10")]).await;
     let publisher = Publisher::new(kafka.address);
     let token = token(7, &[1001], None, false);
     let inbox = Inbox::of(&server, &token);
