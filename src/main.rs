@@ -1,13 +1,17 @@
 //! Reads the settings, runs what was asked for, and chooses the exit code.
 
-use std::{io, path::Path, process::ExitCode};
+use std::{
+    io::{self, BufWriter},
+    path::Path,
+    process::ExitCode,
+};
 
 use allim::{
     app,
     config::{self, Purpose, Settings, cli},
     demo::accounts::Accounts,
     publish::{AT_A_TERMINAL, command, tail},
-    telemetry,
+    telemetry, timeline,
 };
 use anyhow::Context;
 use clap::Parser;
@@ -59,6 +63,16 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
             cli::Command::Tail(order) => {
                 let usual = format!("http://{}", settings.http.listen);
                 Ok(tail::run(&order, &usual, &mut io::stdout()).await?)
+            }
+            cli::Command::DeadLetters(order) => {
+                let config::Database::Sqlite(file) = &settings.database else {
+                    anyhow::bail!("there is no timeline, and so no dead letter: ALLIM_DATABASE_URL is none");
+                };
+                let brokers = || {
+                    let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
+                    Ok(settings.publish(brokers, AT_A_TERMINAL))
+                };
+                Ok(timeline::command::run(&order, file, brokers, &mut BufWriter::new(io::stdout())).await?)
             }
             cli::Command::Health => {
                 println!("{}", telemetry::health::ask(settings.http.listen).await?);

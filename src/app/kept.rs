@@ -11,8 +11,9 @@ use crate::{
     deliver::Streams,
     hub::{Frame, Hub, Kept},
     ingest::Ingest,
+    publish::Producer,
     telemetry::Metrics,
-    timeline::{self, KeptAt, Recorder, Sqlite, Store, Trouble},
+    timeline::{self, DeadLetterTopic, Growth, KeptAt, Recorder, Sqlite, Store, Trouble},
 };
 
 /// What writes, until it is told to stop.
@@ -53,19 +54,23 @@ pub fn record(
     store: Arc<dyn Store>,
     hub: &Hub,
     streams: &Streams,
+    producer: &Producer,
     metrics: &Metrics,
 ) -> anyhow::Result<(Ingest, Recording)> {
     // Before anything is read: what is not known to be kept is not forgotten for its age.
     hub.kept(Kept::Unknown);
     let stop = CancellationToken::new();
     let of_the_timeline = settings.timeline.clone();
+    let growth = Growth::new(metrics.clone());
     let (recorder, kept, writing) =
-        Recorder::new(Arc::clone(&store), of_the_timeline.clone(), metrics.clone(), stop.clone());
+        Recorder::new(Arc::clone(&store), of_the_timeline.clone(), metrics.clone(), growth.clone(), stop.clone());
     let keeping = of_the_timeline.retention;
     let reader = Ingest::kept(&settings.ingest, keeping, settings.catalogue.clone(), metrics, Arc::new(recorder))?;
+    let letters = DeadLetterTopic::new(store.clone(), producer, settings.ingest.group_id.clone(), growth);
+    let letters = tokio::spawn(letters.run(stop.clone()));
     let purging = tokio::spawn(timeline::purge_for_ever(store, of_the_timeline, metrics.clone()));
     let telling = tokio::spawn(tell(kept, hub.clone(), streams.clone()));
-    Ok((reader, Recording { stop, writer: tokio::spawn(writing), others: vec![purging, telling] }))
+    Ok((reader, Recording { stop, writer: tokio::spawn(writing), others: vec![purging, telling, letters] }))
 }
 
 /// Memory learns how far the timeline is, and who was told to look into the list later hears when.

@@ -52,11 +52,11 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     telemetry::log::start(&settings.telemetry)?;
     let mut signals = Signals::new().context("no signal can be received")?;
     let _lock = lock(&settings.data_dir)?;
+    let (_alone, store) = kept::open(&settings)?.unzip();
     let public = bind(settings.http.listen, settings.http.send_buffer, "ALLIM_LISTEN")?;
     let management = bind(settings.http.management_listen, settings.http.send_buffer, "ALLIM_MANAGEMENT_LISTEN")?;
     let demo = start_demo(&mut settings).await?;
     settings.http.connections = http::connections(settings.http.connections);
-    let (_alone, store) = kept::open(&settings)?.unzip();
     let server = Server::start(&settings, store, public, management)?;
     print!("{}", banner(&settings, server.address, &demo)?);
 
@@ -198,7 +198,8 @@ impl Server {
         let signals = Ingest::signals(&settings.ingest, &metrics, Arc::new(recheck.clone()))?;
         let producer = Producer::new(&settings.publish(settings.ingest.bootstrap_servers.clone(), publish::SERVING))?;
         let mut reading = vec![ingest, signals];
-        let recording = store.map(|store| kept::record(settings, store, &hub, &streams, &metrics)).transpose()?;
+        let recording =
+            store.map(|store| kept::record(settings, store, &hub, &streams, &producer, &metrics)).transpose()?;
         let recording = recording.map(|(reader, recording)| {
             reading.push(reader);
             recording

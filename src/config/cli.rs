@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-use crate::publish::{command, tail};
+use crate::{
+    publish::{command, tail},
+    timeline,
+};
 
 /// Notifications for shopping-mall back offices: from Kafka to every right browser, and to no other.
 #[derive(Debug, Parser)]
@@ -26,6 +29,9 @@ pub enum Command {
     Publish(Box<command::Order>),
     /// Listen as an operator, one line per event.
     Tail(tail::Order),
+    /// What could not be understood: list it, show it, send it once more.
+    #[command(subcommand)]
+    DeadLetters(timeline::command::Order),
     /// Say what is wrong with the settings, or where each comes from.
     CheckConfig,
     /// Ask a running server whether it is ready; for container checks.

@@ -120,7 +120,7 @@ pub const SETTINGS: &[Setting] = &[
     is("timeline.batch_rows", "500", "The most rows of one transaction."),
     is("timeline.batch_milliseconds", "20", "How long a row waits for others to share its transaction with."),
     is("timeline.waiting_bytes", "16777216", "What waits for the store; beyond it Kafka keeps the rest."),
-    is("timeline.retention_days", "90", "How long a type is kept whose catalogue entry has no `retention`."),
+    is("timeline.retention_days", "90", "How long a type is kept whose catalogue entry has no `retention`, and a dead letter."),
     is("timeline.purge_seconds", "60", "Between two looks for what has been kept long enough."),
 
     is("deliver.heartbeat_seconds", "15", "Between two beats; proxies close what is silent for 30 or 60 seconds."),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     ingest::{self, Incoming, Leaders, Rejections},
-    notification::{Epoch, Notification, NotificationId, Position, Unreadable, Vector},
+    notification::{Coordinates, Epoch, Notification, NotificationId, Position, Unreadable, Vector},
     telemetry::Metrics,
 };
 
@@ -300,6 +300,14 @@ impl Order {
         });
     }
 
+    /// A dead letter that is sent once more is no repeat of itself: where what was wrong has been mended, memory was
+    /// refilled with it after everybody had passed it, and nobody has been told.
+    fn is_repeat(&self, notification: &Notification) -> bool {
+        let Some(holder) = self.memory.holder(notification.id) else { return false };
+        let itself = |at: Coordinates| Some(at.epoch) == self.epoch && (at.partition, at.offset) == holder;
+        !notification.record().redriven_from().is_some_and(|origin| itself(origin.at))
+    }
+
     /// Complete is what reaches to where memory begins.
     fn list(&self) -> List {
         match &self.kept {
@@ -325,7 +333,7 @@ impl ingest::Next for Hub {
             records.with("behind").inc();
             return;
         }
-        let repeat = incoming.content.as_ref().is_some_and(|n| order.memory.knows(n.id));
+        let repeat = incoming.content.as_ref().is_some_and(|n| order.is_repeat(n));
         let outcome = match (&incoming.content, repeat) {
             (None, _) => "rejected",
             (Some(_), true) => "repeat",

@@ -145,10 +145,10 @@ impl Memory {
         self.entries.front().map_or(Duration::ZERO, |entry| entry.arrived.elapsed())
     }
 
-    /// Holds a notification of this identity: a second one is a producer's repeat.
+    /// The record that holds this identity, partition and offset: a second one is a producer's repeat.
     #[must_use]
-    pub fn knows(&self, id: NotificationId) -> bool {
-        self.ids.contains_key(&id)
+    pub fn holder(&self, id: NotificationId) -> Option<(usize, u64)> {
+        self.ids.get(&id).copied()
     }
 
     /// That record turned out to show nothing to anybody: the next of its identity is no repeat.
@@ -327,13 +327,13 @@ mod tests {
         let (mut memory, now, id) = (memory(), Instant::now(), notification("a").id);
         memory.append(0, 0, Some(notification("a")), now);
         memory.let_go(id, (0, 1));
-        assert!(memory.knows(id), "that one does not hold it");
+        assert!(memory.holder(id).is_some(), "that one does not hold it");
         memory.let_go(id, (0, 0));
-        assert!(!memory.knows(id));
+        assert!(memory.holder(id).is_none());
         memory.append(0, 1, Some(notification("a")), now + Duration::from_secs(30));
         memory.forget(now + Duration::from_secs(61));
-        assert!(memory.len() == 1 && memory.knows(id), "the first is forgotten, and the second holds it");
+        assert!(memory.len() == 1 && memory.holder(id).is_some(), "the first is forgotten, and the second holds it");
         memory.forget(now + Duration::from_secs(91));
-        assert!(!memory.knows(id));
+        assert!(memory.holder(id).is_none());
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::notification::{
-    Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId, PartnerNo,
-    Record, Shape, Tenant, Term, Unreadable,
+    Audience, Catalogue, Coordinates, Headers, MallNo, NoAudience, NotAnId, Notification, NotificationId,
+    ORIGIN_HEADER, Origin, PartnerNo, Record, Shape, Tenant, Term, Unreadable,
     catalogue::LEGACY_TEXT,
     event::{Envelope, Event, explicit_audience},
     json::read_object,
@@ -167,8 +167,10 @@ impl Decoder {
             let detail = format!("the value has {value} bytes, the limit is {}", self.max_record_bytes);
             return Err(Rejected::new(Reason::TooBig, detail));
         }
+        // What redriving adds makes no record too big that was not.
+        let theirs = raw.headers.iter().filter(|(name, _)| *name != ORIGIN_HEADER);
         let of_header = |(name, value): &(&str, Option<&[u8]>)| name.len() + value.map_or(0, <[u8]>::len);
-        let around = raw.key.map_or(0, <[u8]>::len) + raw.headers.iter().map(of_header).sum::<usize>();
+        let around = raw.key.map_or(0, <[u8]>::len) + theirs.map(of_header).sum::<usize>();
         if around > MOST_HEADER_BYTES {
             let detail = format!("key and headers have {around} bytes, the limit is {MOST_HEADER_BYTES}");
             return Err(Rejected::new(Reason::TooBig, detail));
@@ -239,7 +241,7 @@ impl Decoder {
         };
         record.shape = Shape::Legacy;
         record.value = value.slice_ref(text.as_bytes());
-        let id = NotificationId::of_coordinates(raw.coordinates);
+        let id = own_id(raw, &record);
         let type_name = self.catalogue.shared_name(LEGACY_TEXT);
         Ok(Notification::new(id, type_name, None, audience, raw.timestamp, record))
     }
@@ -261,7 +263,7 @@ impl Decoder {
             None => self.catalogue.audience(&type_name, mall, &event.fields)?,
         };
         let id = match envelope.id.as_deref() {
-            None => NotificationId::of_coordinates(raw.coordinates),
+            None => own_id(raw, &record),
             Some(id) => {
                 check_name(Reason::BadId, "id", id)?;
                 let source = envelope.source.as_deref().unwrap_or_default();
@@ -289,6 +291,11 @@ impl Decoder {
     }
 }
 
+/// Of a record without an id: made of where it stood first.
+fn own_id(raw: &RawRecord<'_>, record: &Record) -> NotificationId {
+    record.redriven_from().unwrap_or(raw.coordinates.into()).id()
+}
+
 /// Those that mean something to us, lower-case, each once.
 fn headers(raw: &RawRecord<'_>) -> Result<Headers, Rejected> {
     let mut kept: Vec<(Box<str>, Box<str>)> = Vec::new();
@@ -314,6 +321,8 @@ fn headers(raw: &RawRecord<'_>) -> Result<Headers, Rejected> {
     {
         return Err(Rejected::new(Reason::BadAudience, "the headers `ce_audience` and `audience` differ"));
     }
+    let origin = Origin::said_in(raw.headers.iter().copied());
+    kept.extend(origin.map(|origin| (ORIGIN_HEADER.into(), origin.to_string().into())));
     Ok(kept.into())
 }
 

@@ -12,6 +12,7 @@ pub mod json;
 pub mod mask;
 #[expect(clippy::module_inception, reason = "the noun that the folder is about")]
 mod notification;
+mod origin;
 mod position;
 mod render;
 mod replace;
@@ -25,6 +26,7 @@ pub use data::is_link;
 pub use ids::{AdminNo, MallNo, NotAnId, PartnerNo};
 pub use json::Unreadable;
 pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
+pub use origin::{NotAnOrigin, ORIGIN_HEADER, Origin};
 pub use position::{BadPosition, Epoch, Position, Vector};
 pub use render::Prepared;
 pub use replace::{State, Verdict};

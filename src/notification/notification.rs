@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::{Audience, Epoch, MallNo, PartnerNo, Term};
+use super::{Audience, Epoch, MallNo, ORIGIN_HEADER, Origin, PartnerNo, Term};
 
 /// What a notification costs in memory besides its bytes: the struct, its `Arc`s and its place in the ring.
 const OVERHEAD: usize = 256;
@@ -176,6 +176,12 @@ impl Record {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| **known == *name).map(|(_, text)| &**text)
+    }
+
+    /// Where it stood first, if it is a dead letter that was sent once more.
+    #[must_use]
+    pub fn redriven_from(&self) -> Option<Origin> {
+        self.header(ORIGIN_HEADER)?.parse().ok()
     }
 }
 

@@ -30,6 +30,14 @@ pub const AT_A_TERMINAL: Duration = Duration::from_secs(5);
 /// The deadline of whoever serves others.
 pub const SERVING: Duration = Duration::from_secs(2);
 
+/// A record as it was found, whatever its bytes are.
+#[derive(Clone)]
+pub struct Found<'r> {
+    pub key: Option<&'r [u8]>,
+    pub headers: Vec<(&'r str, Option<&'r [u8]>)>,
+    pub value: Option<&'r [u8]>,
+}
+
 /// Where a record came to lie: from here on it is not lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {

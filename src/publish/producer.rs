@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use tokio::{task, time::timeout};
 
-use super::{Failed, Outgoing, Published, Settings};
+use super::{Failed, Found, Outgoing, Published, Settings};
 use crate::telemetry::log;
 
 /// For a question that somebody asks at a terminal.
@@ -61,6 +61,8 @@ fn connect(settings: &Settings) -> Result<FutureProducer<Lines>, Failed> {
         .set("linger.ms", "0")
         // A key goes where every Java producer sends it, so that a mall stays in one partition.
         .set("partitioner", "murmur2_random")
+        // What is too large the brokers say, each topic for itself; but what the queue below can never take we do.
+        .set("message.max.bytes", "15000000")
         // A typing error must not make a topic.
         .set("allow.auto.create.topics", "false")
         .set("queue.buffering.max.kbytes", "16384")
@@ -100,8 +102,20 @@ impl Producer {
         }
     }
 
-    /// Whether a broker answers and has the topic.
-    pub async fn check(&self) -> Result<(), Failed> {
+    /// The same connections, and another topic.
+    #[must_use]
+    pub fn towards(&self, topic: String) -> Producer {
+        let settings = Settings { topic, ..self.settings.clone() };
+        Producer { inner: Arc::clone(&self.inner), settings }
+    }
+
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.settings.topic
+    }
+
+    /// Whether a broker answers and has the topic; how many partitions it has.
+    pub async fn check(&self) -> Result<usize, Failed> {
         let (inner, topic) = (self.inner(), self.settings.topic.clone());
         // The call blocks.
         let asked = task::spawn_blocking(move || inner.client().fetch_metadata(Some(&topic), QUESTION)).await;
@@ -110,20 +124,30 @@ impl Producer {
             Ok(Ok(metadata)) => metadata,
             Ok(Err(_)) | Err(_) => return Err(Failed::NoBroker(servers.clone())),
         };
-        let there = metadata.topics().iter().any(|topic| topic.error().is_none() && !topic.partitions().is_empty());
-        if there { Ok(()) } else { Err(Failed::NoTopic(self.settings.topic.clone(), servers.clone())) }
+        let there = metadata.topics().iter().find(|topic| topic.error().is_none() && !topic.partitions().is_empty());
+        let missing = || Failed::NoTopic(self.settings.topic.clone(), servers.clone());
+        there.map(|topic| topic.partitions().len()).ok_or_else(missing)
     }
 
     /// Returns when every replica in sync has it, or when it is not known within the deadline whether it came to be.
     pub async fn send(&self, record: &Outgoing) -> Result<Published, Failed> {
-        let headers = record
-            .headers
-            .iter()
-            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
-        let mut message = FutureRecord::<str, [u8]>::to(&self.settings.topic).payload(&record.value).headers(headers);
-        if let Some(key) = &record.key {
-            message = message.key(key);
+        let headers = record.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_bytes()))).collect();
+        let key = record.key.as_deref().map(str::as_bytes);
+        self.send_found(Found { key, headers, value: Some(&record.value) }, None).await
+    }
+
+    /// The same for a record of any bytes; into that partition, or where its key belongs.
+    pub async fn send_found(&self, record: Found<'_>, partition: Option<i32>) -> Result<Published, Failed> {
+        // The client would take it for a text that ends there, and rdkafka panics.
+        if record.headers.iter().any(|(name, _)| name.contains('\0')) {
+            return Err(Failed::Refused("the name of a header holds U+0000".to_owned()));
         }
+        let headers =
+            record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |all, header| {
+                all.insert(Header { key: header.0, value: header.1 })
+            });
+        let mut message = FutureRecord::<[u8], [u8]>::to(&self.settings.topic).headers(headers);
+        (message.key, message.payload, message.partition) = (record.key, record.value, partition);
         let began = Instant::now();
         let (inner, deadline) = (self.inner(), self.settings.deadline);
         // librdkafka looks at its deadlines once a second only.

@@ -69,6 +69,7 @@ pub struct Metrics {
     pub kafka_errors: Counter,
     pub reader_rebuilds: Counter,
     pub signals: Counters,
+    pub dead_letters_waiting: Gauge,
     pub signals_live: Gauge,
     pub memory_bytes: Gauge,
     pub memory_records: Gauge,
@@ -146,6 +147,10 @@ impl Metrics {
                 "type",
                 "Signals read, by type: rights that ended or changed. Those of no known type count as unknown.",
                 &["token.revoked", "admin.changed", "read.changed", "unknown", "malformed"],
+            ),
+            dead_letters_waiting: r.gauge(
+                "dead_letters_waiting",
+                "Dead letters in the store that nobody has redriven, as of the last minute.",
             ),
             signals_live: r.gauge(
                 "signals_live",
@@ -346,7 +351,7 @@ mod tests {
         metrics.partitions.with("notifications").set(3);
         metrics.delivery_seconds.observe(0.002);
         // A family shows itself with its first value.
-        for family in [&metrics.streams_ended, &metrics.gaps, &metrics.connections_refused] {
+        for family in [&metrics.streams_ended, &metrics.gaps, &metrics.connections_refused, &metrics.dead_letters] {
             family.with("test").inc();
         }
         let page = metrics.encode();

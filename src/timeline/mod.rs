@@ -4,12 +4,17 @@
 //! (D9). [`Store`] is the contract that each engine keeps, and [`Timeline`] is how others ask it: within deadlines.
 
 mod asking;
+pub mod command;
+pub mod dead_letter_topic;
+pub mod dead_letters;
+mod growth;
 mod marks;
 mod pieces;
 mod recorder;
+pub mod redrive;
 mod retention;
 mod row;
-mod sqlite;
+pub mod sqlite;
 mod writing;
 
 use std::sync::Arc;
@@ -18,6 +23,9 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 pub use asking::Timeline;
+pub use dead_letter_topic::DeadLetterTopic;
+pub use dead_letters::DeadLetters;
+pub use growth::Growth;
 pub use marks::{Marks, Watermarks};
 pub use recorder::{KeptAt, Recorder};
 pub use retention::purge_for_ever;
@@ -107,6 +115,7 @@ pub struct Written {
 /// Which of a viewer's notifications a list shows. What is None does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// What is about this mall, and reaches the viewer through it or through no mall at all.
     pub mall: Option<MallNo>,
     /// Any of these.
     pub types: Option<Types>,
@@ -217,7 +226,7 @@ type Answer<'s, T> = BoxFuture<'s, Result<T, Trouble>>;
 
 /// What an engine promises; `tests/it/timeline/contract.rs` holds each to it. Nothing in here waits without a bound of its
 /// own but for the engine; who asks has a deadline.
-pub trait Store: Send + Sync {
+pub trait Store: DeadLetters {
     /// How far each partition of this log is recorded.
     fn recorded(&self, epoch: Epoch) -> Answer<'_, Vec<Option<Recorded>>>;
 

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Settings, Store,
+    Growth, Settings, Store,
     pieces::{Item, Work},
     writing::Writer,
 };
@@ -65,13 +65,14 @@ impl Recorder {
         store: Arc<dyn Store>,
         settings: Settings,
         metrics: Metrics,
+        growth: Growth,
         stop: CancellationToken,
     ) -> (Recorder, watch::Receiver<KeptAt>, impl Future<Output = ()> + Send + use<>) {
         let (work, inbox) = mpsc::channel(WAITING);
         let (kept, at) = watch::channel(KeptAt::Unknown);
         let room_bytes = u32::try_from(settings.waiting_bytes).unwrap_or(u32::MAX >> 3);
         let astray = Arc::new(AtomicBool::new(false));
-        let writer = Writer::new(Arc::clone(&store), settings, metrics, inbox, kept, Arc::clone(&astray));
+        let writer = Writer::new(Arc::clone(&store), settings, metrics, growth, inbox, kept, Arc::clone(&astray));
         let room = Arc::new(Semaphore::new(room_bytes as usize));
         let closing = Arc::clone(&room);
         let inner = Inner {

@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Advance, Batch, Hole, KeptAt, Recorded, Settings, Store, Trouble,
+    Advance, Batch, Growth, Hole, KeptAt, Recorded, Settings, Store, Trouble,
     pieces::{self, Entry, Item, Work},
 };
 use crate::{
@@ -43,6 +43,7 @@ pub struct Writer {
     store: Arc<dyn Store>,
     settings: Settings,
     metrics: Metrics,
+    growth: Growth,
     inbox: mpsc::Receiver<Item>,
     kept: watch::Sender<KeptAt>,
     /// Tells the reader to begin anew.
@@ -60,6 +61,7 @@ impl Writer {
         store: Arc<dyn Store>,
         settings: Settings,
         metrics: Metrics,
+        growth: Growth,
         inbox: mpsc::Receiver<Item>,
         kept: watch::Sender<KeptAt>,
         tell_astray: Arc<AtomicBool>,
@@ -69,6 +71,7 @@ impl Writer {
             store,
             settings,
             metrics,
+            growth,
             inbox,
             kept,
             tell_astray,
@@ -208,7 +211,7 @@ impl Writer {
                     self.metrics.timeline_rows.with("stored").inc_by(written.stored as u64);
                     self.metrics.timeline_rows.with("repeat").inc_by(written.repeats as u64);
                     for dead in &batch.dead {
-                        self.metrics.dead_letters.with(dead.reason).inc();
+                        self.growth.parked(dead.reason);
                     }
                     for advance in &batch.advances {
                         self.moved(advance.partition, Recorded { next: advance.to, life: advance.life });

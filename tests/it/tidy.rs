@@ -16,14 +16,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("publish", &["notification", "telemetry"]),
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
-    ("timeline", &["notification", "ingest", "telemetry"]),
+    // `publish` for dead letters, which go back into Kafka, and to a topic of their own.
+    ("timeline", &["notification", "ingest", "publish", "telemetry"]),
     ("deliver", &["notification", "hub", "timeline", "telemetry", "shutdown"]),
     // `ingest` for its decoder: what the door of publishing accepts is what every reader understands.
     ("http", &["notification", "identity", "ingest", "deliver", "hub", "timeline", "telemetry", "publish", "shutdown"]),
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
     ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
-    ("main", &["app", "config", "publish", "demo", "telemetry"]),
+    ("main", &["app", "config", "publish", "demo", "telemetry", "timeline"]),
 ];
 
 /// These name everybody: the one that joins, and the map.
@@ -41,7 +42,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
     ("kafka_protocol", &["demo/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
-    ("clap", &["config/", "publish/command.rs", "publish/tail.rs", "main.rs"]),
+    (
+        "clap",
+        &["config/", "publish/command.rs", "publish/tail.rs", "timeline/command.rs", "timeline/redrive.rs", "main.rs"],
+    ),
     ("env", &["config/"]),
 ];
 
@@ -392,7 +396,9 @@ fn nothing_is_left_undone() {
 #[test]
 fn every_setting_is_on_its_page_and_no_page_names_another() {
     is_up_to_date("docs/settings.md", &table::page());
-    for page in ["README.md", "ARCHITECTURE.md", "kafka/README.md", "docker-compose.yml", "Dockerfile"] {
+    for page in
+        ["README.md", "ARCHITECTURE.md", "kafka/README.md", "docs/dead-letters.md", "docker-compose.yml", "Dockerfile"]
+    {
         let text = fs::read_to_string(package().join(page)).unwrap_or_default();
         none(unknown_variables(page, &text));
     }

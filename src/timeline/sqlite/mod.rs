@@ -3,8 +3,12 @@
 //! One thread writes, a few read beside it (WAL), and nothing of it blocks the runtime. A commit is on the disk before it
 //! is reported (`synchronous=FULL`).
 
+mod beside;
+pub mod dead_letters;
 mod hands;
 mod list;
+#[cfg(test)]
+mod plans;
 mod purge;
 mod read_state;
 mod replay;
@@ -21,8 +25,12 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Answer, Batch, Filter, List, Mark, Missed, Most, Place, Recorded, Store, Trouble, Unread, Written};
+use super::dead_letters::DeadLetter;
+use super::{
+    Answer, Batch, DeadLetters, Filter, List, Mark, Missed, Most, Place, Recorded, Store, Trouble, Unread, Written,
+};
 use crate::notification::{AdminNo, Epoch, NotificationId, Position, Viewer};
+pub use beside::{Beside, NotOpen};
 use hands::Hands;
 
 /// `Allm`, so that `file` knows what it looks at.
@@ -76,12 +84,7 @@ pub fn open(path: &Path) -> Result<Connection, Trouble> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(trouble)?;
     connection.busy_timeout(BUSY).map_err(trouble)?;
     connection.set_prepared_statement_cache_capacity(64);
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(trouble)?;
-    if version > VERSION {
-        return Err(Trouble::Ill(format!(
-            "it was written by a newer allim (version {version}, this one knows {VERSION})"
-        )));
-    }
+    let version = whose(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(trouble)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(trouble)?;
     connection.pragma_update(None, "cache_size", -16_384).map_err(trouble)?;
@@ -89,12 +92,7 @@ pub fn open(path: &Path) -> Result<Connection, Trouble> {
     if version == 0 {
         let made = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(trouble)?;
         // Another connection may have been quicker.
-        if made.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).map_err(trouble)? == 0 {
-            let tables: i64 =
-                made.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(trouble)?;
-            if tables > 0 {
-                return Err(Trouble::Ill("it is a database of something else".to_owned()));
-            }
+        if whose(&made)? == 0 {
             made.execute_batch(include_str!("schema.sql")).map_err(trouble)?;
             made.pragma_update(None, "application_id", APPLICATION).map_err(trouble)?;
             made.pragma_update(None, "user_version", VERSION).map_err(trouble)?;
@@ -104,13 +102,32 @@ pub fn open(path: &Path) -> Result<Connection, Trouble> {
     Ok(connection)
 }
 
+/// The version of our tables, 0 where there is nothing yet. Whatever belongs to somebody else is left as it is.
+fn whose(connection: &Connection) -> Result<i32, Trouble> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(trouble);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(trouble)?;
+    match (number("application_id")?, number("user_version")?) {
+        (APPLICATION, VERSION) => Ok(VERSION),
+        (APPLICATION, version) if version > VERSION => {
+            Err(Trouble::Ill(format!("it was written by a newer allim (version {version}, this one knows {VERSION})")))
+        }
+        (0, 0) if tables == 0 => Ok(0),
+        _ => Err(Trouble::Ill("it is a database of something else".to_owned())),
+    }
+}
+
 /// What an error of SQLite means for whoever wanted something of it.
 pub fn trouble(error: rusqlite::Error) -> Trouble {
-    if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    if matches!(error, FromSqlConversionFailure(..) | InvalidColumnType(..) | IntegralValueOutOfRange(..)) {
         return Trouble::Damaged(error.to_string());
     }
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(error.to_string()),
+        // The last: what we ask never changes, so what cannot be asked is asked of tables that are not ours any more.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+            Trouble::Damaged(error.to_string())
+        }
         Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
             Trouble::Refused(error.to_string())
         }
@@ -138,6 +155,25 @@ fn unsigned(number: i64) -> u64 {
 
 fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(0)
+}
+
+impl DeadLetters for Sqlite {
+    fn unsent(&self, after: i64, limit: usize) -> Answer<'_, Vec<DeadLetter>> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        self.readers.ask(move |connection| dead_letters::unsent(connection, after, limit).map_err(trouble))
+    }
+
+    fn sent(&self, numbers: Vec<i64>) -> Answer<'_, ()> {
+        self.writer.ask(move |connection| dead_letters::mark_sent(connection, &numbers).map_err(trouble))
+    }
+
+    fn forget(&self, before: Timestamp, at_most: usize) -> Answer<'_, usize> {
+        self.writer.ask(move |connection| dead_letters::forget(connection, before, at_most).map_err(trouble))
+    }
+
+    fn waiting(&self) -> Answer<'_, u64> {
+        self.readers.ask(move |connection| dead_letters::waiting(connection).map_err(trouble))
+    }
 }
 
 impl Store for Sqlite {

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use allim::notification::{Coordinates, Epoch, NotificationId};
+use allim::notification::{Coordinates, Epoch, NotAnOrigin, NotificationId, ORIGIN_HEADER, Origin};
 use serde_json::json;
 
-use super::{coordinates, decode, decoder, raw};
+use super::{coordinates, decode, decoder, raw, raw_with, with_legacy_text};
 
 #[test]
 fn a_repeat_is_the_same_wherever_it_stands() {
@@ -68,4 +68,34 @@ fn it_stays_what_it_was() {
     let event = json!({"type": "zzz", "id": "1", "source": "/a", "mallNo": 1001, "audience": "everyone"});
     assert_eq!(decode(&event).expect("a notification").id.to_string(), "b0wuoPHkHQz4Om7WEAX9_w");
     assert_eq!(NotificationId::of_coordinates(coordinates(1)).to_string(), "E7h_7mJtGQgKI6v0-dRqAQ");
+}
+
+#[test]
+fn a_redriven_record_is_what_it_was_where_it_stood_first() {
+    let value = json!({"type": "zzz", "audience": "everyone"}).to_string();
+    let id = |headers: &[(&str, &str)]| {
+        decoder().decode(&raw_with(headers, Some(value.as_bytes()))).expect("a notification").id
+    };
+    let own = id(&[]);
+    let first = Origin { at: coordinates(1), life: 2 };
+    let said = first.to_string();
+    assert_eq!((said.as_str(), said.parse()), ("0000000000000007/2/3/1", Ok(first)));
+    assert_eq!(id(&[(ORIGIN_HEADER, &said)]), first.id());
+    assert_eq!(id(&[("Allim-Origin", &said)]), first.id());
+    // Plain text has no id of its own either.
+    let text = raw_with(&[(ORIGIN_HEADER, &said)], Some(b"0:all:hello"));
+    assert_eq!(with_legacy_text().decode(&text).expect("a notification").id, first.id());
+    // What somebody else wrote there is nothing to go by.
+    for bad in ["", "7/2/3/1", "0000000000000007/2/3", "0000000000000007/2/3/1/", "0000000000000007/02/3/1", " ", "/"] {
+        assert_eq!(id(&[(ORIGIN_HEADER, bad)]), own, "{bad}");
+        assert_eq!(bad.parse::<Origin>(), Err(NotAnOrigin), "{bad}");
+    }
+    for bad in ["0000000000000007/2/3/+1", "0000000000000007/2/-3/1", "000000000000000A/2/3/1"] {
+        assert_eq!(bad.parse::<Origin>(), Err(NotAnOrigin), "{bad}");
+    }
+    assert_eq!(id(&[(ORIGIN_HEADER, &said), (ORIGIN_HEADER, &said)]), own, "twice is no answer");
+    // The producer's own id is the same wherever the record stands.
+    let value = json!({"type": "zzz", "id": "1", "source": "/a", "audience": "everyone"}).to_string();
+    let with = decoder().decode(&raw_with(&[(ORIGIN_HEADER, &said)], Some(value.as_bytes())));
+    assert_eq!(with.expect("a notification").id, decoder().decode(&raw(value.as_bytes())).expect("a notification").id);
 }
