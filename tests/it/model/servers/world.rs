@@ -147,8 +147,8 @@ impl World<'_> {
             ("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "100000"),
             ("ALLIM_HUB_SHARDS", "2"),
             ("ALLIM_HUB_RING", "8"),
-            // Memory for some hundred records: who was away for long comes back through the timeline, without a gap.
-            ("ALLIM_HUB_MEMORY_BYTES", "524288"),
+            // Memory for some thirty records: who was away for long comes back through the timeline, without a gap.
+            ("ALLIM_HUB_MEMORY_BYTES", "131072"),
         ];
         let start = async || Server::start(&kafka, &accounts, &env).await;
         let (one, two) = tokio::join!(start(), start());
@@ -358,7 +358,10 @@ impl World<'_> {
                 }
                 if Instant::now() > give_up {
                     let (cursor, told) = (reference.cursor(), reference.is_told());
-                    let log: Vec<String> = self.nodes.iter().map(|node| node.server().log()).collect();
+                    let mut log: Vec<String> = self.nodes.iter().map(|node| node.server().log()).collect();
+                    for node in &self.nodes {
+                        log.push(node.server().get("/metrics").await.1);
+                    }
                     return Err(format!("somebody stays behind at {cursor:?}; told: {told}; {}", log.join("\n")));
                 }
             }
