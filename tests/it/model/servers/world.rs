@@ -147,8 +147,8 @@ impl World<'_> {
             ("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "100000"),
             ("ALLIM_HUB_SHARDS", "2"),
             ("ALLIM_HUB_RING", "8"),
-            // Memory for some thirty records: who was away for long comes back through the timeline, without a gap.
-            ("ALLIM_HUB_MEMORY_BYTES", "131072"),
+            // Memory for some hundred records: who was away for long comes back through the timeline, without a gap.
+            ("ALLIM_HUB_MEMORY_BYTES", "524288"),
         ];
         let start = async || Server::start(&kafka, &accounts, &env).await;
         let (one, two) = tokio::join!(start(), start());
