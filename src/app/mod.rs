@@ -52,11 +52,11 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     telemetry::log::start(&settings.telemetry)?;
     let mut signals = Signals::new().context("no signal can be received")?;
     let _lock = lock(&settings.data_dir)?;
+    let (_alone, store) = kept::open(&settings)?.unzip();
     let public = bind(settings.http.listen, settings.http.send_buffer, "ALLIM_LISTEN")?;
     let management = bind(settings.http.management_listen, settings.http.send_buffer, "ALLIM_MANAGEMENT_LISTEN")?;
     let demo = start_demo(&mut settings).await?;
     settings.http.connections = http::connections(settings.http.connections);
-    let (_alone, store) = kept::open(&settings)?.unzip();
     let server = Server::start(&settings, store, public, management)?;
     print!("{}", banner(&settings, server.address, &demo)?);
 

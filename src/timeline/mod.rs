@@ -115,6 +115,7 @@ pub struct Written {
 /// Which of a viewer's notifications a list shows. What is None does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// What is about this mall, and reaches the viewer through it or through no mall at all.
     pub mall: Option<MallNo>,
     /// Any of these.
     pub types: Option<Types>,

@@ -50,7 +50,7 @@ pub struct Checksum(pub u32);
 
 impl Checksum {
     #[must_use]
-    pub fn of(at: Coordinates, life: u32, notification: &Notification) -> Checksum {
+    pub fn of(at: Coordinates, life: u32, notification: &Notification, severity: u8, silent: bool) -> Checksum {
         let record = notification.record();
         let mut sum = 0;
         let mut add = |part: &[u8]| {
@@ -67,7 +67,7 @@ impl Checksum {
         add(notification.type_name.as_bytes());
         add(&notification.mall.map_or(0, |mall| mall.get()).to_le_bytes());
         add(notification.audience.to_string().as_bytes());
-        add(&[shape_number(record.shape)]);
+        add(&[severity, silent.into(), shape_number(record.shape)]);
         add(record.key.as_deref().unwrap_or_default());
         add(headers_text(record).as_bytes());
         add(&record.value);

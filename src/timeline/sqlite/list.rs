@@ -5,13 +5,17 @@ use std::collections::{BinaryHeap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::{
-    super::{Filter, List, Listed, Place, Trouble, Types},
-    epoch_of, index, read_state, replay, rows, trouble, unsigned,
+    super::{Filter, List, Listed, Marks, Place, Trouble, Types},
+    read_state, replay,
+    rows::{self, Claim, includes},
+    signed, trouble,
 };
-use crate::notification::{Coordinates, MallNo, Term, Viewer};
+use crate::notification::{MallNo, Term, Viewer};
 
 /// The most entries that one page looks at. A filter that finds little gives a shorter page, and where it goes on.
 pub const LOOKED_AT_MOST: usize = 20_000;
+/// So many unread are found by themselves, whatever was read since.
+const FEW: usize = 5_000;
 /// Read of a term at first, and then: most operators have many terms of which few have anything new.
 const FIRST: usize = 8;
 const THEN: usize = 128;
@@ -23,14 +27,11 @@ pub const OF_A_TERM: &str = "SELECT at, epoch, partition, \"offset\", life, numb
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    place: Place,
-    /// Of its source. Below the place, so that all terms of one notification follow each other.
+    /// First: all terms of one notification follow each other.
+    claim: Claim,
     source: usize,
-    number: i64,
-    mall: Option<i64>,
     kind: i64,
     severity: u8,
-    silent: bool,
 }
 
 /// One term's entries, read on as they are used up.
@@ -51,15 +52,8 @@ impl Source {
         let Some(before) = self.goes_on else { return Ok(None) };
         let limit = if self.read == 0 { FIRST } else { THEN };
         let mut question = connection.prepare_cached(OF_A_TERM).map_err(trouble)?;
-        let given = params![
-            self.text,
-            before.at,
-            before.epoch,
-            before.partition,
-            before.offset,
-            before.life,
-            super::signed(limit)
-        ];
+        let Place { at, epoch, partition, offset, life } = before;
+        let given = params![self.text, at, epoch, partition, offset, life, signed(limit)];
         let read = question.query_map(given, |row| {
             let place = Place {
                 at: row.get(0)?,
@@ -68,11 +62,11 @@ impl Source {
                 offset: row.get(3)?,
                 life: row.get(4)?,
             };
-            let (number, mall, kind) = (row.get(5)?, row.get(6)?, row.get(7)?);
-            Ok(Entry { place, source, number, mall, kind, severity: row.get(8)?, silent: row.get(9)? })
+            let claim = Claim { place, number: row.get(5)?, mall: row.get(6)?, silent: row.get(9)? };
+            Ok(Entry { claim, source, kind: row.get(7)?, severity: row.get(8)? })
         });
         let entries: Vec<Entry> = read.and_then(Iterator::collect).map_err(trouble)?;
-        self.goes_on = entries.last().map(|last| last.place).filter(|_| entries.len() == limit);
+        self.goes_on = entries.last().map(|last| last.claim.place).filter(|_| entries.len() == limit);
         self.read += entries.len();
         self.ahead = entries.into_iter();
         Ok(self.ahead.next())
@@ -81,12 +75,6 @@ impl Source {
 
 /// After everything that there is.
 const NEWEST: Place = Place { at: i64::MAX, epoch: i64::MAX, partition: i64::MAX, offset: i64::MAX, life: i64::MAX };
-
-/// A notification that the viewer may see, with the terms through which he does.
-struct Candidate {
-    entry: Entry,
-    through: Vec<Term>,
-}
 
 /// The sources of a viewer, merged.
 struct Merge<'c> {
@@ -99,11 +87,10 @@ struct Merge<'c> {
 impl<'c> Merge<'c> {
     fn new(
         connection: &'c Connection,
-        viewer: &Viewer,
-        mall: Option<MallNo>,
-        before: Place,
+        terms: impl Iterator<Item = Term>,
+        before: Option<Place>,
     ) -> Result<Merge<'c>, Trouble> {
-        let concerns = |term: &Term| mall.is_none() || term.mall().is_none() || term.mall() == mall;
+        let before = before.unwrap_or(NEWEST);
         let source = |term: Term| Source {
             term,
             text: term.to_string(),
@@ -111,8 +98,8 @@ impl<'c> Merge<'c> {
             goes_on: Some(before),
             read: 0,
         };
-        let sources = viewer.terms().filter(concerns).map(source).collect();
-        let mut merge = Merge { connection, sources, heads: BinaryHeap::new(), looked_at: 0 };
+        let mut merge =
+            Merge { connection, sources: terms.map(source).collect(), heads: BinaryHeap::new(), looked_at: 0 };
         for source in 0..merge.sources.len() {
             merge.advance(source)?;
         }
@@ -124,23 +111,63 @@ impl<'c> Merge<'c> {
         Ok(())
     }
 
-    /// The next that this viewer may see; with it the place before which everything has been looked at.
-    fn next(&mut self, viewer: &Viewer) -> Result<Option<Candidate>, Trouble> {
+    /// The next entry, once for all terms that have it, with those of them through which this viewer sees it.
+    fn next(&mut self, viewer: &Viewer) -> Result<Option<(Entry, Vec<Term>)>, Trouble> {
         let Some(first) = self.heads.pop() else { return Ok(None) };
         let mut through = Vec::new();
         let mut same = Some(first);
         while let Some(entry) = same {
             self.looked_at += 1;
             let term = self.sources[entry.source].term;
-            if term.includes(viewer, entry.mall.and_then(|mall| MallNo::new(unsigned(mall)).ok())) {
+            if includes(term, viewer, entry.claim.mall) {
                 through.push(term);
             }
             self.advance(entry.source)?;
-            same =
-                if self.heads.peek().is_some_and(|next| next.place == first.place) { self.heads.pop() } else { None };
+            let is_same = self.heads.peek().is_some_and(|next| next.claim.place == first.claim.place);
+            same = if is_same { self.heads.pop() } else { None };
         }
-        Ok(Some(Candidate { entry: first, through }))
+        Ok(Some((first, through)))
     }
+}
+
+/// The rows of one page, put there one after the other.
+struct Page<'c> {
+    connection: &'c Connection,
+    viewer: &'c Viewer,
+    filter: &'c Filter,
+    marks: Marks,
+    limit: usize,
+    list: List,
+}
+
+impl Page<'_> {
+    fn is_full(&self) -> bool {
+        self.list.items.len() == self.limit
+    }
+
+    /// What the row says decides, not what led to it.
+    fn put(&mut self, claim: Claim) -> Result<(), Trouble> {
+        let (found, through) = rows::claimed(self.connection, self.viewer, claim)?;
+        let Filter { mall, types, severity, unread } = self.filter;
+        let notification = &found.stored.notification;
+        let fits = is_concerned(*mall, notification.mall, &through)
+            && types.as_ref().is_none_or(|types| types.has(&notification.type_name))
+            && severity.is_none_or(|severity| severity as u8 == found.severity);
+        let read = read_state::is_read(self.connection, self.viewer, &self.marks, &found, &through)?;
+        if fits && !(*unread && read) {
+            self.list.items.push(Listed { stored: found.stored, read });
+        }
+        Ok(())
+    }
+}
+
+/// Whether it is about this mall, for somebody of it.
+fn is_concerned(mall: Option<MallNo>, about: Option<MallNo>, through: &[Term]) -> bool {
+    mall.is_none() || about == mall && through.iter().any(|term| leads_to(*term, mall))
+}
+
+fn leads_to(term: Term, mall: Option<MallNo>) -> bool {
+    term.mall().is_none() || term.mall() == mall
 }
 
 pub fn list(
@@ -154,40 +181,60 @@ pub fn list(
     let moment = connection.transaction().map_err(trouble)?;
     let position = replay::newest_log(&moment)?;
     let marks = read_state::marks(&moment, viewer)?;
-    let unread = read_state::marked_unread(&moment, viewer.admin)?;
-    let kinds = filter.types.as_ref().map(|types| kinds(&moment, types)).transpose()?;
-    let mut merge = Merge::new(&moment, viewer, filter.mall, before.unwrap_or(NEWEST))?;
-    let mut list = List { position, ..List::default() };
-    let mut last = None;
-    while let Some(Candidate { entry, through }) = merge.next(viewer)? {
-        if list.items.len() == limit || merge.looked_at > LOOKED_AT_MOST {
-            list.next = last;
-            break;
-        }
-        last = Some(entry.place);
-        let mall = filter.mall.is_none_or(|mall| entry.mall == Some(super::signed(mall.get())));
-        let kind = kinds.as_ref().is_none_or(|kinds| kinds.contains(&entry.kind));
-        let severity = filter.severity.is_none_or(|severity| severity as u8 == entry.severity);
-        if through.is_empty() || !mall || !kind || !severity {
-            continue;
-        }
-        let at = coordinates(entry.place);
-        let read = if entry.silent || marks.is_read(at, &through) {
-            !unread.contains(&entry.number)
-        } else {
-            let Some(id) = read_state::id_of(&moment, entry.number)? else { continue };
-            read_state::exception(&moment, viewer.admin, id)? == Some(true)
-        };
-        if filter.unread && read {
-            continue;
-        }
-        list.items.extend(rows::stored(&moment, entry.number)?.map(|stored| Listed { stored, read }));
+    let list = List { position, ..List::default() };
+    let mut page = Page { connection: &moment, viewer, filter, marks, limit, list };
+    let few = if filter.unread { read_state::few_unread(&moment, viewer, &page.marks, FEW)? } else { None };
+    match few {
+        Some(claims) => of_few(&mut page, claims, before)?,
+        None => of_all(&mut page, before)?,
     }
-    Ok(list)
+    Ok(page.list)
 }
 
-pub fn coordinates(place: Place) -> Coordinates {
-    Coordinates { epoch: epoch_of(place.epoch), partition: index(place.partition), offset: unsigned(place.offset) }
+/// A page of these alone.
+fn of_few(page: &mut Page<'_>, mut claims: Vec<Claim>, before: Option<Place>) -> Result<(), Trouble> {
+    claims.sort_unstable();
+    let mut last = None;
+    for claim in claims.into_iter().rev().filter(|claim| before.is_none_or(|before| claim.place < before)) {
+        if page.is_full() {
+            page.list.next = last;
+            break;
+        }
+        last = Some(claim.place);
+        page.put(claim)?;
+    }
+    Ok(())
+}
+
+/// A page of everything that reaches the viewer, as far as one look goes.
+fn of_all(page: &mut Page<'_>, before: Option<Place>) -> Result<(), Trouble> {
+    let Filter { mall, types, severity, unread } = page.filter;
+    let kinds = types.as_ref().map(|types| kinds(page.connection, types)).transpose()?;
+    let marked_unread =
+        if *unread { read_state::marked_unread(page.connection, page.viewer.admin)? } else { HashSet::new() };
+    // Whether all of its terms were read is known only when all of them were looked at.
+    let terms = page.viewer.terms().filter(|&term| mall.is_none() || *unread || leads_to(term, *mall));
+    let mut merge = Merge::new(page.connection, terms, before)?;
+    let mut last = None;
+    while let Some((Entry { claim, kind, severity: level, .. }, through)) = merge.next(page.viewer)? {
+        if page.is_full() || merge.looked_at > LOOKED_AT_MOST {
+            page.list.next = last;
+            break;
+        }
+        last = Some(claim.place);
+        let concerns = mall.is_none_or(|mall| claim.mall == Some(signed(mall.get())));
+        let fits = kinds.as_ref().is_none_or(|kinds| kinds.contains(&kind))
+            && severity.is_none_or(|severity| severity as u8 == level);
+        let is_surely_read = || {
+            claim.silent
+                || page.marks.is_read(rows::coordinates(claim.place), &through)
+                    && !marked_unread.contains(&claim.number)
+        };
+        if !through.is_empty() && concerns && fits && !(*unread && is_surely_read()) {
+            page.put(claim)?;
+        }
+    }
+    Ok(())
 }
 
 fn kinds(connection: &Connection, types: &Types) -> Result<HashSet<i64>, Trouble> {

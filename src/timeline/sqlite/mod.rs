@@ -7,6 +7,8 @@ mod beside;
 pub mod dead_letters;
 mod hands;
 mod list;
+#[cfg(test)]
+mod plans;
 mod purge;
 mod read_state;
 mod replay;
@@ -82,12 +84,7 @@ pub fn open(path: &Path) -> Result<Connection, Trouble> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(trouble)?;
     connection.busy_timeout(BUSY).map_err(trouble)?;
     connection.set_prepared_statement_cache_capacity(64);
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(trouble)?;
-    if version > VERSION {
-        return Err(Trouble::Ill(format!(
-            "it was written by a newer allim (version {version}, this one knows {VERSION})"
-        )));
-    }
+    let version = whose(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(trouble)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(trouble)?;
     connection.pragma_update(None, "cache_size", -16_384).map_err(trouble)?;
@@ -95,12 +92,7 @@ pub fn open(path: &Path) -> Result<Connection, Trouble> {
     if version == 0 {
         let made = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(trouble)?;
         // Another connection may have been quicker.
-        if made.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).map_err(trouble)? == 0 {
-            let tables: i64 =
-                made.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(trouble)?;
-            if tables > 0 {
-                return Err(Trouble::Ill("it is a database of something else".to_owned()));
-            }
+        if whose(&made)? == 0 {
             made.execute_batch(include_str!("schema.sql")).map_err(trouble)?;
             made.pragma_update(None, "application_id", APPLICATION).map_err(trouble)?;
             made.pragma_update(None, "user_version", VERSION).map_err(trouble)?;
@@ -110,13 +102,32 @@ pub fn open(path: &Path) -> Result<Connection, Trouble> {
     Ok(connection)
 }
 
+/// The version of our tables, 0 where there is nothing yet. Whatever belongs to somebody else is left as it is.
+fn whose(connection: &Connection) -> Result<i32, Trouble> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(trouble);
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(trouble)?;
+    match (number("application_id")?, number("user_version")?) {
+        (APPLICATION, VERSION) => Ok(VERSION),
+        (APPLICATION, version) if version > VERSION => {
+            Err(Trouble::Ill(format!("it was written by a newer allim (version {version}, this one knows {VERSION})")))
+        }
+        (0, 0) if tables == 0 => Ok(0),
+        _ => Err(Trouble::Ill("it is a database of something else".to_owned())),
+    }
+}
+
 /// What an error of SQLite means for whoever wanted something of it.
 pub fn trouble(error: rusqlite::Error) -> Trouble {
-    if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    if matches!(error, FromSqlConversionFailure(..) | InvalidColumnType(..) | IntegralValueOutOfRange(..)) {
         return Trouble::Damaged(error.to_string());
     }
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Trouble::Damaged(error.to_string()),
+        // The last: what we ask never changes, so what cannot be asked is asked of tables that are not ours any more.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) => {
+            Trouble::Damaged(error.to_string())
+        }
         Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
             Trouble::Refused(error.to_string())
         }

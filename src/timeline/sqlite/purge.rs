@@ -12,6 +12,11 @@ const EARLY_CLICK: SignedDuration = SignedDuration::from_hours(24 * 7);
 pub const DUE: &str = "SELECT number, id, at, epoch, partition, \"offset\", life, audience FROM notification \
      WHERE keep_until < ? ORDER BY keep_until LIMIT ?";
 
+pub const ENTRY: &str =
+    "DELETE FROM entry WHERE term = ? AND at = ? AND epoch = ? AND partition = ? AND \"offset\" = ? AND life = ?";
+pub const ROW: &str = "DELETE FROM notification WHERE number = ?";
+pub const MARKS: &str = "DELETE FROM exception WHERE id = ?";
+
 struct Due {
     number: i64,
     id: [u8; 16],
@@ -46,21 +51,15 @@ pub fn purge(connection: &mut Connection, now: Timestamp, at_most: usize) -> Res
     for row in &due {
         let audience: Audience =
             row.audience.parse().map_err(|_| Trouble::Damaged(format!("the audience of row {}", row.number)))?;
-        let mut delete = transaction
-            .prepare_cached(
-                "DELETE FROM entry WHERE term = ? AND at = ? AND epoch = ? AND partition = ? AND \"offset\" = ? AND life = ?",
-            )
-            .map_err(trouble)?;
+        let mut delete = transaction.prepare_cached(ENTRY).map_err(trouble)?;
         for term in audience.terms() {
             let entry = params![term.to_string(), row.at, row.epoch, row.partition, row.offset, row.life];
             delete.execute(entry).map_err(trouble)?;
         }
-        for (table, column) in [("notification", "number"), ("exception", "id")] {
-            let delete = format!("DELETE FROM {table} WHERE {column} = ?");
-            let mut delete = transaction.prepare_cached(&delete).map_err(trouble)?;
-            let deleted = if column == "id" { delete.execute([row.id]) } else { delete.execute([row.number]) };
-            deleted.map_err(trouble)?;
-        }
+        let deleted = transaction.prepare_cached(ROW).and_then(|mut delete| delete.execute([row.number]));
+        deleted.map_err(trouble)?;
+        let deleted = transaction.prepare_cached(MARKS).and_then(|mut delete| delete.execute([row.id]));
+        deleted.map_err(trouble)?;
         raise_horizon(&transaction, row.epoch, row.partition, row.offset + 1)?;
     }
     forget_early_clicks(&transaction, now, at_most)?;
@@ -68,19 +67,17 @@ pub fn purge(connection: &mut Connection, now: Timestamp, at_most: usize) -> Res
     Ok(due.len())
 }
 
+/// Clicks of long ago whose notification came, ...
+pub const CAME: &str = "UPDATE exception SET recorded = 1 WHERE (operator, id) IN (SELECT operator, id FROM exception \
+     WHERE recorded = 0 AND marked < ? ORDER BY marked LIMIT ?) AND id IN (SELECT id FROM notification)";
+/// ... and those whose never did.
+pub const NEVER_CAME: &str = "DELETE FROM exception WHERE (operator, id) IN (SELECT operator, id FROM exception \
+     WHERE recorded = 0 AND marked < ? ORDER BY marked LIMIT ?) AND id NOT IN (SELECT id FROM notification)";
+
 fn forget_early_clicks(connection: &Connection, now: Timestamp, at_most: usize) -> Result<(), Trouble> {
     let old = now.checked_sub(EARLY_CLICK).unwrap_or(Timestamp::MIN).as_millisecond();
-    let early = "FROM exception WHERE recorded = 0 AND marked < ? ORDER BY marked LIMIT ?";
-    let came = format!(
-        "UPDATE exception SET recorded = 1 WHERE (operator, id) IN (SELECT operator, id {early}) AND id IN (SELECT id FROM \
-         notification)"
-    );
-    let never = format!(
-        "DELETE FROM exception WHERE recorded = 0 AND (operator, id) IN (SELECT operator, id {early}) AND id NOT IN (SELECT \
-         id FROM notification)"
-    );
-    for statement in [came, never] {
-        connection.execute(&statement, params![old, signed(at_most)]).map_err(trouble)?;
+    for statement in [CAME, NEVER_CAME] {
+        connection.execute(statement, params![old, signed(at_most)]).map_err(trouble)?;
     }
     Ok(())
 }

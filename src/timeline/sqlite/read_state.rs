@@ -1,21 +1,26 @@
 //! What an operator has read: kept as watermarks, the starts of later rights, and exceptions (D10).
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::{
-    super::{COUNTED_AT_MOST, Mark, Marks, Stored, Trouble, Unread, Watermarks},
+    super::{COUNTED_AT_MOST, Mark, Marks, Place, Trouble, Unread, Watermarks},
     epoch_number, index,
+    list::LOOKED_AT_MOST,
     replay::{self, newest_log},
-    rows, signed, trouble, unsigned, write,
+    rows::{self, Claim, Found, includes},
+    signed, trouble, write,
 };
-use crate::notification::{AdminNo, Epoch, MallNo, NotificationId, Position, Term, Vector, Viewer};
+use crate::notification::{AdminNo, Epoch, NotificationId, Position, Term, Vector, Viewer};
 
 /// What is unread of one term in one partition, if nothing else was marked.
-pub const UNREAD_OF_A_PARTITION: &str = "SELECT \"offset\", life, number, mall FROM entry INDEXED BY entry_by_offset \
-     WHERE term = ? AND epoch = ? AND partition = ? AND \"offset\" >= ? AND silent = 0 ORDER BY \"offset\" DESC LIMIT ?";
+pub const UNREAD_OF_A_PARTITION: &str = "SELECT at, \"offset\", life, number, mall FROM entry INDEXED BY entry_by_offset \
+     WHERE term = ? AND epoch = ? AND partition = ? AND \"offset\" >= ? AND silent = 0 ORDER BY \"offset\" DESC, life DESC";
 
 fn operator(admin: AdminNo) -> i64 {
     signed(admin.get())
@@ -110,7 +115,7 @@ pub fn meet(connection: &mut Connection, viewer: &Viewer, here: Option<&Position
 }
 
 /// Moves a watermark forward where `next` is further.
-fn raise(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Vector) -> Result<Vector, Trouble> {
+fn raise(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Vector) -> Result<(), Trouble> {
     let (admin, number) = (operator(admin), epoch_number(epoch));
     let before: Option<String> = transaction
         .query_row("SELECT position FROM watermark WHERE operator = ? AND epoch = ?", [admin, number], |row| row.get(0))
@@ -118,15 +123,21 @@ fn raise(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Vec
         .map_err(trouble)?;
     let mut raised = before.map(|text| position(&text)).transpose()?.map_or_else(Vector::default, |before| before.next);
     raised.raise(next);
-    let text = Position { epoch, next: raised.clone() }.to_string();
+    let text = Position { epoch, next: raised }.to_string();
     transaction
         .execute(
             "INSERT OR REPLACE INTO watermark (operator, epoch, position) VALUES (?, ?, ?)",
             params![admin, number, text],
         )
         .map_err(trouble)?;
-    Ok(raised)
+    Ok(())
 }
+
+/// Where everything stands that an operator has marked by itself. A cross join, for SQLite would rather begin with all
+/// notifications of the log.
+pub const MARKED: &str = "SELECT n.id, n.partition, n.\"offset\" FROM exception e CROSS JOIN notification n ON n.id = e.id \
+     WHERE e.operator = ? AND n.epoch = ?";
+const FORGET: &str = "DELETE FROM exception WHERE operator = ? AND id = ?";
 
 pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Timestamp) -> Result<(), Trouble> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
@@ -145,7 +156,7 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
                 match number_of(&transaction, *id)? {
                     None => except(id, true, false)?,
                     // What is somebody else's stays as it is.
-                    Some(number) if is_visible(&transaction, viewer, number)? => except(id, true, true)?,
+                    Some(number) if visible(&transaction, viewer, number)?.is_some() => except(id, true, true)?,
                     Some(_) => 0,
                 };
             }
@@ -153,49 +164,68 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
         Mark::Unread(ids) => {
             for id in ids {
                 if let Some(number) = number_of(&transaction, *id)?
-                    && is_visible(&transaction, viewer, number)?
+                    && visible(&transaction, viewer, number)?.is_some_and(|found| !found.silent)
                 {
                     except(id, false, true)?;
                 }
             }
         }
         Mark::UpTo(Position { epoch, next }) => {
-            let next = raise(&transaction, viewer.admin, *epoch, next)?;
-            for (partition, next) in next.iter() {
-                let delete = "DELETE FROM exception WHERE operator = ?1 AND id IN (SELECT n.id FROM exception e JOIN \
-                              notification n ON n.id = e.id WHERE e.operator = ?1 AND n.epoch = ?2 AND n.partition = ?3 \
-                              AND n.\"offset\" < ?4)";
-                let behind = params![admin, epoch_number(*epoch), signed(partition), signed(next)];
-                transaction.prepare_cached(delete).and_then(|mut delete| delete.execute(behind)).map_err(trouble)?;
+            raise(&transaction, viewer.admin, *epoch, next)?;
+            // Not up to where the watermark is: that may be an older mark, and somebody marked unread since then.
+            let marked: Vec<([u8; 16], i64, i64)> = transaction
+                .prepare_cached(MARKED)
+                .and_then(|mut question| {
+                    let all = [admin, epoch_number(*epoch)];
+                    question.query_map(all, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+                })
+                .map_err(trouble)?;
+            for (id, partition, offset) in marked {
+                if offset < signed(next.get(index(partition))) {
+                    let forgotten =
+                        transaction.prepare_cached(FORGET).and_then(|mut one| one.execute(params![admin, id]));
+                    forgotten.map_err(trouble)?;
+                }
             }
         }
     }
     transaction.commit().map_err(trouble)
 }
 
+pub const BY_ID: &str = "SELECT number FROM notification WHERE id = ?";
+
 fn number_of(connection: &Connection, id: NotificationId) -> Result<Option<i64>, Trouble> {
     connection
-        .prepare_cached("SELECT number FROM notification WHERE id = ?")
+        .prepare_cached(BY_ID)
         .and_then(|mut question| question.query_row([id.0], |row| row.get(0)).optional())
         .map_err(trouble)
 }
 
-pub fn id_of(connection: &Connection, number: i64) -> Result<Option<NotificationId>, Trouble> {
-    let id = connection
-        .prepare_cached("SELECT id FROM notification WHERE number = ?")
-        .and_then(|mut question| question.query_row([number], |row| row.get(0)).optional())
-        .map_err(trouble)?;
-    Ok(id.map(NotificationId))
+/// None: it is nobody's, or somebody else's.
+fn visible(connection: &Connection, viewer: &Viewer, number: i64) -> Result<Option<Found>, Trouble> {
+    Ok(rows::found(connection, number)?.filter(|found| !found.through(viewer).is_empty()))
 }
 
-fn is_visible(connection: &Connection, viewer: &Viewer, number: i64) -> Result<bool, Trouble> {
-    let stored = rows::stored(connection, number)?;
-    Ok(stored.is_some_and(|Stored { notification, .. }| notification.audience.includes(viewer, notification.mall)))
+/// Whether it counts as read; what makes no sound always does.
+pub fn is_read(
+    connection: &Connection,
+    viewer: &Viewer,
+    marks: &Marks,
+    found: &Found,
+    through: &[Term],
+) -> Result<bool, Trouble> {
+    if found.silent {
+        return Ok(true);
+    }
+    let by_itself = exception(connection, viewer.admin, found.stored.notification.id)?;
+    Ok(by_itself.unwrap_or_else(|| marks.is_read(found.stored.at, through)))
 }
+
+pub const EXCEPTION: &str = "SELECT read FROM exception WHERE operator = ? AND id = ?";
 
 pub fn exception(connection: &Connection, admin: AdminNo, id: NotificationId) -> Result<Option<bool>, Trouble> {
     connection
-        .prepare_cached("SELECT read FROM exception WHERE operator = ? AND id = ?")
+        .prepare_cached(EXCEPTION)
         .and_then(|mut question| question.query_row(params![operator(admin), id.0], |row| row.get(0)).optional())
         .map_err(trouble)
 }
@@ -218,60 +248,94 @@ pub fn unread(connection: &mut Connection, viewer: &Viewer) -> Result<Unread, Tr
     let position = newest_log(&moment)?;
     let marks = marks(&moment, viewer)?;
     let mut unread = HashSet::new();
-    let partitions: Vec<(i64, i64)> = moment
-        .prepare_cached("SELECT epoch, partition FROM recorded")
-        .and_then(|mut question| question.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
-        .map_err(trouble)?;
-    for term in viewer.terms() {
-        for &(epoch, partition) in &partitions {
-            let start = marks.start(term, super::epoch_of(epoch), index(partition));
-            count(&moment, viewer, term, (epoch, partition, signed(start)), &mut unread)?;
-            if unread.len() >= COUNTED_AT_MOST {
-                return Ok(Unread { count: COUNTED_AT_MOST, position, marks });
+    let mut looked_at = 0;
+    behind_no_mark(&moment, viewer, &marks, |claim| {
+        looked_at += 1;
+        if !unread.contains(&claim.number) {
+            let (found, through) = rows::claimed(&moment, viewer, claim)?;
+            if !is_read(&moment, viewer, &marks, &found, &through)? {
+                unread.insert(claim.number);
             }
         }
-    }
+        let goes_on = unread.len() < COUNTED_AT_MOST && looked_at < LOOKED_AT_MOST;
+        Ok(if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
     for number in marked_unread(&moment, viewer.admin)? {
-        if is_visible(&moment, viewer, number)? {
+        if unread.len() < COUNTED_AT_MOST && visible(&moment, viewer, number)?.is_some() {
             unread.insert(number);
         }
     }
-    Ok(Unread { count: unread.len().min(COUNTED_AT_MOST), position, marks })
+    Ok(Unread { count: unread.len(), position, marks })
 }
 
-/// The unread of one term in one partition, but for those that were read one by one.
-fn count(
+/// All that may be unread, if it is no more than so much.
+pub fn few_unread(
     connection: &Connection,
     viewer: &Viewer,
-    term: Term,
-    (epoch, partition, start): (i64, i64, i64),
-    unread: &mut HashSet<i64>,
+    marks: &Marks,
+    most: usize,
+) -> Result<Option<Vec<Claim>>, Trouble> {
+    let mut few: HashMap<i64, Claim> = HashMap::new();
+    behind_no_mark(connection, viewer, marks, |claim| {
+        few.insert(claim.number, claim);
+        Ok(if few.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    for number in marked_unread(connection, viewer.admin)? {
+        if few.len() <= most
+            && let Some(found) = visible(connection, viewer, number)?
+        {
+            few.insert(number, found.claim(number));
+        }
+    }
+    Ok((few.len() <= most).then(|| few.into_values().collect()))
+}
+
+/// Visits what no mark is beyond, newest first within a term of a partition, each once for every term that leads to it.
+fn behind_no_mark(
+    connection: &Connection,
+    viewer: &Viewer,
+    marks: &Marks,
+    mut visit: impl FnMut(Claim) -> Result<ControlFlow<()>, Trouble>,
 ) -> Result<(), Trouble> {
+    let partitions: Vec<(i64, i64, i64, i64)> = connection
+        .prepare_cached("SELECT epoch, partition, next, life FROM recorded")
+        .and_then(|mut question| {
+            question.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
+        })
+        .map_err(trouble)?;
     let mut question = connection.prepare_cached(UNREAD_OF_A_PARTITION).map_err(trouble)?;
-    let given = params![term.to_string(), epoch, partition, start, signed(super::list::LOOKED_AT_MOST)];
-    let mut rows = question.query(given).map_err(trouble)?;
-    while let Some(row) = rows.next().map_err(trouble)? {
-        let (number, mall): (i64, Option<i64>) = (row.get(2).map_err(trouble)?, row.get(3).map_err(trouble)?);
-        if unread.contains(&number) || !term.includes(viewer, mall.and_then(|mall| MallNo::new(unsigned(mall)).ok())) {
-            continue;
-        }
-        let Some(id) = id_of(connection, number)? else { continue };
-        if exception(connection, viewer.admin, id)? != Some(true) {
-            unread.insert(number);
-        }
-        if unread.len() >= COUNTED_AT_MOST {
-            break;
+    for term in viewer.terms() {
+        let text = term.to_string();
+        for &(epoch, partition, next, life) in &partitions {
+            let start = signed(marks.start(term, super::epoch_of(epoch), index(partition)));
+            // Most are all read. Where a log shrank there may be rows beyond its place.
+            if start >= next && life == 0 {
+                continue;
+            }
+            let mut rows = question.query(params![text, epoch, partition, start]).map_err(trouble)?;
+            while let Some(row) = rows.next().map_err(trouble)? {
+                let claim = claim(row, epoch, partition).map_err(trouble)?;
+                if includes(term, viewer, claim.mall) && visit(claim)?.is_break() {
+                    return Ok(());
+                }
+            }
         }
     }
     Ok(())
 }
 
+fn claim(row: &Row<'_>, epoch: i64, partition: i64) -> rusqlite::Result<Claim> {
+    let place = Place { at: row.get(0)?, epoch, partition, offset: row.get(1)?, life: row.get(2)? };
+    Ok(Claim { place, number: row.get(3)?, mall: row.get(4)?, silent: false })
+}
+
+pub const MARKED_UNREAD: &str =
+    "SELECT n.number FROM exception e JOIN notification n ON n.id = e.id WHERE e.operator = ? AND e.read = 0";
+
 /// What this operator marked unread, by the numbers of the rows.
 pub fn marked_unread(connection: &Connection, admin: AdminNo) -> Result<HashSet<i64>, Trouble> {
     connection
-        .prepare_cached(
-            "SELECT n.number FROM exception e JOIN notification n ON n.id = e.id WHERE e.operator = ? AND e.read = 0",
-        )
+        .prepare_cached(MARKED_UNREAD)
         .and_then(|mut question| question.query_map([operator(admin)], |row| row.get(0))?.collect())
         .map_err(trouble)
 }

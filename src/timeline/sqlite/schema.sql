@@ -6,9 +6,14 @@ CREATE TABLE recorded (
   partition INTEGER NOT NULL,
   next      INTEGER NOT NULL,
   life      INTEGER NOT NULL,
-  changed   INTEGER NOT NULL,
   PRIMARY KEY (epoch, partition)
 ) WITHOUT ROWID;
+
+-- The log that was written to last, in one row.
+CREATE TABLE newest_log (
+  one   INTEGER PRIMARY KEY CHECK (one = 1),
+  epoch INTEGER NOT NULL
+);
 
 CREATE TABLE notification (
   number     INTEGER PRIMARY KEY,
@@ -21,6 +26,8 @@ CREATE TABLE notification (
   type       TEXT    NOT NULL,
   mall       INTEGER,
   audience   TEXT    NOT NULL,
+  severity   INTEGER NOT NULL,
+  silent     INTEGER NOT NULL,
   shape      INTEGER NOT NULL,
   "key"      BLOB,
   headers    TEXT    NOT NULL,
@@ -37,7 +44,8 @@ CREATE TABLE kind (
   type   TEXT NOT NULL UNIQUE
 );
 
--- One entry for each term of an audience. The first index serves lists, the second streams and counts.
+-- One entry for each term of an audience: it only finds, the notification decides. The first index serves lists, the
+-- second streams and counts.
 CREATE TABLE entry (
   term      TEXT    NOT NULL,
   at        INTEGER NOT NULL,

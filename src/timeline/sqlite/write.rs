@@ -15,6 +15,9 @@ use super::{
 };
 use crate::notification::Epoch;
 
+/// As many as a position can have.
+const MOST_PARTITIONS: i64 = 4096;
+
 pub fn recorded(connection: &Connection, epoch: Epoch) -> Result<Vec<Option<Recorded>>, Trouble> {
     let mut question = connection
         .prepare_cached("SELECT partition, next, life FROM recorded WHERE epoch = ? ORDER BY partition")
@@ -22,7 +25,10 @@ pub fn recorded(connection: &Connection, epoch: Epoch) -> Result<Vec<Option<Reco
     let mut rows = question.query([epoch_number(epoch)]).map_err(trouble)?;
     let mut recorded = Vec::new();
     while let Some(row) = rows.next().map_err(trouble)? {
-        let partition = index(row.get(0).map_err(trouble)?);
+        let partition = row.get(0).map_err(trouble)?;
+        // A number that nobody wrote must not make us allocate.
+        let known = (0..MOST_PARTITIONS).contains(&partition).then(|| index(partition));
+        let partition = known.ok_or_else(|| Trouble::Damaged(format!("there is no partition {partition}")))?;
         let next = unsigned(row.get(1).map_err(trouble)?);
         let life = row.get(2).map_err(trouble)?;
         recorded.resize(partition, None);
@@ -36,7 +42,14 @@ pub fn record(connection: &mut Connection, batch: &Batch) -> Result<Written, Tro
     let epoch = epoch_number(batch.epoch);
     let now = Timestamp::now().as_millisecond();
     for advance in &batch.advances {
-        moves(&transaction, epoch, advance, now)?;
+        moves(&transaction, epoch, advance)?;
+    }
+    if !batch.advances.is_empty() {
+        // Not by a time: clocks go back.
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO newest_log (one, epoch) VALUES (1, ?)")
+            .and_then(|mut replace| replace.execute([epoch]))
+            .map_err(trouble)?;
     }
     let mut written = Written::default();
     let mut kinds = HashMap::new();
@@ -64,19 +77,17 @@ pub fn record(connection: &mut Connection, batch: &Batch) -> Result<Written, Tro
 }
 
 /// Whoever does not stand where it thinks writes nothing (D9).
-fn moves(transaction: &Transaction<'_>, epoch: i64, advance: &Advance, now: i64) -> Result<(), Trouble> {
+fn moves(transaction: &Transaction<'_>, epoch: i64, advance: &Advance) -> Result<(), Trouble> {
     let (partition, to, life) = (signed(advance.partition), signed(advance.to), advance.life);
     let moved = match advance.from {
         Some(from) => transaction
-            .prepare_cached(
-                "UPDATE recorded SET next = ?, life = ?, changed = ? WHERE epoch = ? AND partition = ? AND next = ?",
-            )
-            .and_then(|mut update| update.execute(params![to, life, now, epoch, partition, signed(from)])),
+            .prepare_cached("UPDATE recorded SET next = ?, life = ? WHERE epoch = ? AND partition = ? AND next = ?")
+            .and_then(|mut update| update.execute(params![to, life, epoch, partition, signed(from)])),
         None => transaction
             .prepare_cached(
-                "INSERT INTO recorded (epoch, partition, next, life, changed) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO recorded (epoch, partition, next, life) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             )
-            .and_then(|mut insert| insert.execute(params![epoch, partition, to, life, now])),
+            .and_then(|mut insert| insert.execute(params![epoch, partition, to, life])),
     };
     if moved.map_err(trouble)? == 1 { Ok(()) } else { Err(Trouble::Elsewhere) }
 }
@@ -90,11 +101,12 @@ fn write_row(
     let (notification, record) = (&row.notification, row.notification.record());
     let (epoch, partition, offset) = (epoch_number(row.at.epoch), signed(row.at.partition), signed(row.at.offset));
     let (at, life) = (notification.at.as_millisecond(), row.life);
-    let mall = notification.mall.map(|mall| signed(mall.get()));
+    let (mall, severity) = (notification.mall.map(|mall| signed(mall.get())), row.severity as u8);
     let inserted = transaction
         .prepare_cached(
             "INSERT INTO notification (id, at, epoch, partition, \"offset\", life, type, mall, audience, shape, \"key\", \
-             headers, value, keep_until, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             headers, value, keep_until, severity, silent, checksum) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT DO NOTHING",
         )
         .and_then(|mut insert| {
@@ -113,7 +125,9 @@ fn write_row(
                 headers_text(record),
                 &*record.value,
                 row.until.as_millisecond(),
-                Checksum::of(row.at, life, notification).0,
+                severity,
+                row.silent,
+                Checksum::of(row.at, life, notification, severity, row.silent).0,
             ])
         })
         .map_err(trouble)?;

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod checker;
 pub mod crowd;
 pub mod http2;
+pub mod inbox;
 pub mod kafka;
 pub mod listener;
 pub mod nginx;

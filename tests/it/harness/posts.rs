@@ -14,6 +14,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub async fn of(mut stream: Stream) -> Answer {
+        // These have no body, and their connection stays open.
+        let has_none = [204, 304].contains(&stream.status);
+        let body = if has_none { String::new() } else { stream.rest().await.expect("a body") };
+        Answer { status: stream.status, head: stream.head.clone(), body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.head, self.body))
     }
@@ -40,9 +47,8 @@ pub fn request(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: 
 
 pub async fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let request = request(address, path, headers, body);
-    let mut stream = Stream::bytes(address, &request).await.expect("an answer");
-    let body = stream.rest().await.expect("a body");
-    Answer { status: stream.status, head: stream.head.clone(), body }
+    let stream = Stream::bytes(address, &request).await.expect("an answer");
+    Answer::of(stream).await
 }
 
 /// The answer has to be a refusal in the form that all refusals have; returns its code.
