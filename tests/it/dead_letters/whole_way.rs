@@ -59,9 +59,6 @@ fn id(letter: &Value) -> String {
     letter["place"].as_str().unwrap().parse::<Origin>().unwrap().id().to_string()
 }
 
-/// The reason, the value, the headers.
-type Bad<'b> = (&'b str, Option<&'b [u8]>, &'b [Header<'b>]);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_understands_is_listed_where_it_stands_and_logged_in_one_line() {
     let kafka = Kafka::start().await;
