@@ -130,7 +130,7 @@ async fn whatever_happens_to_a_page_it_shows_what_the_always_connected_one_shows
     let Some(stage) = Stage::set(&[("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "10000")]).await else { return };
     let wire = Wire::to(stage.server.address).await;
     let tabs = begin_pages(&stage, &wire).await;
-    let one = std::env::var("SEED").ok().map(|seed| seed.parse::<u64>().expect("a number"));
+    let one = crate::harness::apache::word("SEED").map(|seed| seed.parse::<u64>().expect("a number"));
     for seed in one.map_or(0..WORLDS, |seed| seed..seed + 1) {
         let mall = FIRST_MALL + seed;
         let token = token(mall, &[mall], None, false);

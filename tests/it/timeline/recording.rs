@@ -6,7 +6,7 @@ use allim::{
     ingest::{Incoming, Kept, Next},
     notification::{Notification, Vector},
     telemetry::Metrics,
-    timeline::{KeptAt, Recorder, Settings, Store},
+    timeline::{Growth, KeptAt, Recorder, Settings, Store},
 };
 use tokio::{
     sync::watch,
@@ -44,7 +44,8 @@ impl Recording {
             purge_every: Duration::from_secs(3_600),
         };
         let (metrics, stop) = (Metrics::new(), CancellationToken::new());
-        let (recorder, kept, writing) = Recorder::new(Arc::clone(store), settings, metrics.clone(), stop.clone());
+        let (recorder, kept, writing) =
+            Recorder::new(Arc::clone(store), settings, metrics.clone(), Growth::new(metrics.clone()), stop.clone());
         Recording { recorder, kept, metrics, stop, writer: tokio::spawn(writing) }
     }
 
