@@ -421,7 +421,7 @@ class Wire {
   #frame({ data, lastEventId }, name) {
     const body = JSON.parse(data);
     // The browser repeats the last id for frames that have none.
-    const id = name === "job" || name === "status" || name === "bye" || lastEventId === this.#position ? "" : lastEventId;
+    const id = ["job", "read", "status", "bye"].includes(name) || lastEventId === this.#position ? "" : lastEventId;
     if (name === "hello") this.#heartbeat = body.heartbeatSeconds ?? 15;
     this.#listen();
     if (id) this.#position = id;

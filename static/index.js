@@ -9,16 +9,14 @@ import { publishPanel } from "/publish-panel.js";
 import { language, spoken, t } from "/texts.js";
 
 const CODE = `import { connect } from "/allim.js";
+import { Timeline } from "/timeline.js";
 
-const line = connect({
-  url: location.origin,
-  token: async () => session.token,
-  lang: "ko",
-});
+const me = { url: location.origin, token: async () => session.token, lang: "ko" };
+const list = new Timeline({ ...me, changed: () => show(list.rows(), list.unread) });
+const line = connect({ ...me, position: await list.open() });
+line.on("frame", (frame) => list.frame(frame));
 line.on("state", ({ state }) => paint(state));
-line.on("notification", (notification) => show(notification));
-line.on("job", (job) => progress(job.collapseKey, job.data));
-line.on("gap", ({ reason }) => reload(reason));`;
+line.on("job", (job) => progress(job.collapseKey, job.data));`;
 
 const people = await cast();
 
@@ -27,6 +25,7 @@ function open(place, first) {
   let line = null;
   let current = null;
   let there = false;
+  let turn = 0;
   const { cut, download, exports, says } = deeds(() => current);
   const pane = operatorPane({
     head: who(people, first, look),
@@ -35,14 +34,16 @@ function open(place, first) {
     cut: people && cut,
     download,
     makeOne: people && (() => panel.order()),
-    retry: () => line.retry(),
+    retry: () => line?.retry(),
   });
 
-  function look(operator) {
+  async function look(operator) {
     line?.close();
     current = operator;
-    pane.reset(operator.adminNo);
-    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), position: "earliest",
+    const mine = (turn += 1);
+    const position = await pane.open(operator);
+    if (mine !== turn) return;
+    line = connect({ url: location.origin, token: async () => operator.token, lang: language(), position,
       name: operator.adminNo?.toString() });
     line.on("state", (state) => {
       const live = ["live", "caught-up"].includes(state.state);
@@ -51,8 +52,10 @@ function open(place, first) {
       there = live;
       pane.handlers.state(state);
     });
-    for (const name of ["notification", "job", "gap", "repeated"]) line.on(name, pane.handlers[name]);
-    line.on("frame", (frame) => pane.handlers.frame(written(frame)));
+    line.on("frame", (frame) => {
+      const kind = frame.event === "message" ? "notification" : frame.event;
+      pane.handlers.hear(kind, frame.id, JSON.parse(frame.data), written(frame));
+    });
     line.on("notification", (notification) => panel?.shown(notification));
   }
 

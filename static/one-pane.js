@@ -17,7 +17,7 @@ export async function onePane(code, open) {
   let again = null;
   let current = null;
   let turn = 0;
-  let last = "earliest";
+  let last = "";
   let missed = 0;
   let before = false;
   let live = false;
@@ -27,11 +27,14 @@ export async function onePane(code, open) {
   const pane = operatorPane({ head: who(people, 70001, look), code, sound, cut: people && cut, download, retry: listen });
   const become = pane.handlers.state;
 
-  function look(operator) {
+  async function look(operator) {
+    leave();
     current = operator;
-    last = "earliest";
     before = false;
-    pane.reset(operator.adminNo);
+    const mine = turn;
+    const position = await pane.open(operator);
+    if (mine !== turn) return;
+    last = position;
     listen();
   }
 
@@ -70,11 +73,10 @@ export async function onePane(code, open) {
   }
 
   function hear(kind, id, body, raw) {
-    pane.handlers.frame(raw);
+    pane.handlers.hear(kind, id, body, raw);
     if (id) last = id;
     if (kind === "hello") become({ state: before ? "catching-up" : "connecting" });
     if (kind === "notification" && !live) missed += 1;
-    if (["notification", "job", "gap"].includes(kind)) pane.handlers[kind](body);
     if (kind === "status" && "live" in body) status(body);
     if (kind === "bye") {
       if (!body.reconnect) over(body.reason === "replaced" ? "replaced" : "ended");

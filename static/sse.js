@@ -6,20 +6,20 @@ import { written } from "/operator-pane.js";
 const CODE = `let last = "";
 const again = () => setTimeout(() => listen().catch(again), 1000);
 async function listen() {
-  const { ticket } = await (await fetch("/tickets", { method: "POST", headers: { Authorization: "Bearer " + token } })).json();
-  const events = new EventSource(
-    "/notifications?ticket=" + ticket + "&last_event_id=" + last);
-  events.onmessage = ({ data, lastEventId }) => {
-    last = lastEventId;
-    show(JSON.parse(data));
-  };
+  const headers = { Authorization: "Bearer " + token };
+  const list = last ? {} : await (await fetch("/timeline", { headers })).json();
+  list.items?.reverse().forEach(({ notification, read }) => show(notification, read));
+  last ||= list.position ?? "";
+  const { ticket } = await (await fetch("/tickets", { method: "POST", headers })).json();
+  const events = new EventSource("/notifications?ticket=" + ticket + "&last_event_id=" + last);
+  events.onmessage = ({ data, lastEventId }) => show(JSON.parse(data), last = lastEventId);
   events.onerror = () => events.close() || again();
 }
 listen().catch(again);`;
 
-const NAMES = ["hello", "message", "job", "status", "gap", "beat", "bye"];
+const NAMES = ["hello", "message", "job", "read", "status", "gap", "beat", "bye"];
 /** For these the browser repeats the last id. */
-const WITHOUT_ID = ["job", "status", "bye"];
+const WITHOUT_ID = ["job", "read", "status", "bye"];
 
 onePane(CODE, (query, last, { frame, lost }) => {
   const events = new EventSource(`/notifications?${query}&last_event_id=${last}`);

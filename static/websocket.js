@@ -2,15 +2,19 @@
 
 import { onePane } from "/one-pane.js";
 
-const CODE = `let last;
+const CODE = `let last = "";
 const again = () => setTimeout(() => listen().catch(again), 1000);
 async function listen() {
-  const { ticket } = await (await fetch("/tickets", { method: "POST", headers: { Authorization: "Bearer " + token } })).json();
+  const headers = { Authorization: "Bearer " + token };
+  const list = last ? {} : await (await fetch("/timeline", { headers })).json();
+  list.items?.reverse().forEach(({ notification, read }) => show(notification, read));
+  last ||= list.position ?? "";
+  const { ticket } = await (await fetch("/tickets", { method: "POST", headers })).json();
   const socket = new WebSocket("/ws?ticket=" + ticket, "allim.v1");
   socket.onopen = () => socket.send(JSON.stringify({ type: "resume", position: last }));
   socket.onmessage = ({ data }) => {
-    const { position, notification } = JSON.parse(data);
-    last = position ?? last;
+    const { position = last, notification } = JSON.parse(data);
+    last = position;
     if (notification) show(notification);
   };
   socket.onclose = ({ code }) => code < 4400 && again();

@@ -18,8 +18,16 @@ use allim_fuzz::{
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 
-const KINDS: [Kind; 7] =
-    [Kind::Hello, Kind::Notification, Kind::Job, Kind::Gap, Kind::Status, Kind::Beat, Kind::Bye(ByeReason::Restart)];
+const KINDS: [Kind; 8] = [
+    Kind::Hello,
+    Kind::Notification,
+    Kind::Job,
+    Kind::Gap,
+    Kind::Status,
+    Kind::Read,
+    Kind::Beat,
+    Kind::Bye(ByeReason::Restart),
+];
 
 struct Asked {
     frame: Frame,

@@ -38,6 +38,8 @@ const PAGES: &[Page] = pages![
     "/websocket.js" "websocket.js" SCRIPT,
     "/one-pane.js" "one-pane.js" SCRIPT,
     "/allim.js" "allim.js" SCRIPT,
+    "/timeline.js" "timeline.js" SCRIPT,
+    "/bell.js" "bell.js" SCRIPT,
     "/operator-pane.js" "operator-pane.js" SCRIPT,
     "/publish-panel.js" "publish-panel.js" SCRIPT,
     "/guide.js" "guide.js" SCRIPT,

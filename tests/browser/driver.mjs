@@ -34,7 +34,7 @@ const inPage = (js) => new Function(`return async (arg) => { ${js} }`)();
 const verbs = {
   async profile({ profile, ...options }) {
     const context = await browser.newContext({ locale: 'ko-KR', timezoneId: 'Asia/Seoul', ...options });
-    profiles.set(profile, { context, complaints: [], requests: [], frames: [] });
+    profiles.set(profile, { context, complaints: [], requests: [], frames: [], sockets: [], held: [] });
   },
   async open({ profile, tab, url }) {
     const mine = profiles.get(profile);
@@ -85,13 +85,25 @@ const verbs = {
   offline: ({ profile, on }) => profiles.get(profile).context.setOffline(on),
   cookie: ({ profile, cookie }) => profiles.get(profile).context.addCookies([cookie]),
   /** Answers for addresses, in place of who is there. */
-  answer: ({ profile, like, kind, body }) =>
-    profiles.get(profile).context.route(like, (route) => route.fulfill({ contentType: kind, body })),
+  answer: ({ profile, like, kind, body, status }) =>
+    profiles.get(profile).context.route(like, (route) => route.fulfill({ contentType: kind, body, status })),
+  /** Lets what is asked of addresses wait until they are left, and refuses it then. */
+  hold: ({ profile, like, status }) =>
+    profiles.get(profile).context.route(like, (route) =>
+      new Promise((done) => profiles.get(profile).held.push(() => route.fulfill({ status }).then(done)))),
+  /** They answer themselves again. */
+  async leave({ profile, like }) {
+    await Promise.all(profiles.get(profile).held.splice(0).map((refuse) => refuse()));
+    await profiles.get(profile).context.unroute(like);
+  },
   /** Is the other end of WebSockets to addresses like this one, and says all this when it is spoken to. */
   converse: ({ profile, like, messages }) =>
     profiles.get(profile).context.routeWebSocket(like, (socket) => {
+      profiles.get(profile).sockets.push(socket);
       socket.onMessage(() => messages.forEach((message) => socket.send(message)));
     }),
+  /** One more message of that other end. */
+  say: ({ profile, message }) => profiles.get(profile).sockets.forEach((socket) => socket.send(message)),
   /** What its tabs asked servers for since the last time, with preflights. */
   requests: ({ profile }) => profiles.get(profile).requests.splice(0),
   /** The raw frames of its event streams, and messages of its WebSockets, since the last time; no script has seen them. */

@@ -159,7 +159,7 @@ async fn a_server_that_is_killed_is_waited_for_and_nothing_is_missing() {
 }
 
 /// A page on which somebody has shown this token.
-async fn with_token(stage: &Stage, path: &str, token: &str) -> Tab {
+pub async fn with_token(stage: &Stage, path: &str, token: &str) -> Tab {
     let tab = stage.profile.open(&format!("{}{path}", stage.url())).await;
     tab.until("document.querySelector('input[type=password]')").await;
     tab.run(

@@ -3,6 +3,9 @@
 //! The browser's remote control is `tests/browser/driver.mjs`, the page of the scenes `tests/browser/page.html`.
 
 mod bare;
+mod bell;
+mod bell_ill;
+mod bell_worlds;
 mod breaks;
 mod comings;
 mod hostile;

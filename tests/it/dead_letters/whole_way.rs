@@ -24,6 +24,8 @@ plain = ["title"]
 "#;
 
 type Header<'h> = (&'h str, Option<&'h [u8]>);
+/// Its reason, its value, its headers.
+type Bad<'b> = (&'b str, Option<&'b [u8]>, &'b [Header<'b>]);
 
 /// A server that records into this folder.
 async fn server(kafka: &Kafka, store: &Store, env: &[(&str, &str)]) -> Server {
@@ -68,7 +70,7 @@ async fn what_nobody_understands_is_listed_where_it_stands_and_logged_in_one_lin
     secrets::text(secret);
     let no_audience = json!({"type": "zzz", "title": secret}).to_string();
     let nul = json!({"type": "zzz", "audience": "everyone", "title": format!("{secret}\0")}).to_string();
-    let bad: [(&str, Option<&[u8]>, &[Header<'_>]); 6] = [
+    let bad: [Bad<'_>; 6] = [
         ("tombstone", None, &[("x", None), ("x", Some(b"\xff"))]),
         ("empty", Some(b" \n"), &[]),
         ("bad_json", Some(secret.as_bytes()), &[]),

@@ -145,9 +145,29 @@ impl Profile {
         self.driver.ask("answer", json!({"profile": self.name, "like": like, "kind": kind, "body": body})).await;
     }
 
+    /// Refuses what is asked of addresses like this one, until they are left alone again.
+    pub async fn refuse(&self, like: &str, status: u16) {
+        let answer = json!({"profile": self.name, "like": like, "kind": "application/problem+json", "body": "{}", "status": status});
+        self.driver.ask("answer", answer).await;
+    }
+
+    /// The same, but what is asked waits for its refusal until they are left alone.
+    pub async fn refuse_late(&self, like: &str, status: u16) {
+        self.driver.ask("hold", json!({"profile": self.name, "like": like, "status": status})).await;
+    }
+
+    pub async fn leave_alone(&self, like: &str) {
+        self.driver.ask("leave", json!({"profile": self.name, "like": like})).await;
+    }
+
     /// Is the other end of its WebSockets to addresses like this one, and says all this when it is spoken to.
     pub async fn converse_with(&self, like: &str, messages: &[String]) {
         self.driver.ask("converse", json!({"profile": self.name, "like": like, "messages": messages})).await;
+    }
+
+    /// And says this too.
+    pub async fn say(&self, message: &Value) {
+        self.driver.ask("say", json!({"profile": self.name, "message": message.to_string()})).await;
     }
 
     /// What its tabs asked servers for since this was last called: `Fetch POST http://…`, preflights among it.

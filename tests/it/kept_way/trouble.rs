@@ -260,6 +260,20 @@ async fn fault_36_while_the_store_is_ill_live_goes_on_and_then_all_is_there() {
         "{}",
         marking.body
     );
+    // What was there before can be read; a first sight cannot be written down, and is told so in time.
+    assert_eq!(inbox.page("").await["items"], json!([]));
+    let newcomer = Inbox::of(&server, &crate::harness::accounts::token(8, &[1001], None, false));
+    let asked = std::time::Instant::now();
+    let refused = newcomer.get("/timeline", &[]).await;
+    assert_eq!(
+        (refused.status, refused.json()["code"].as_str()),
+        (503, Some("timeline_unavailable")),
+        "{}",
+        refused.body
+    );
+    assert!(refused.head.contains("retry-after") && asked.elapsed() < Duration::from_secs(10), "{}", refused.head);
+    let mut second = Listener::open(server.address, &token, None).await;
+    second.live().await;
     held.let_go();
     inbox.has(100).await;
     assert_eq!(inbox.titles().await, in_order(&publisher));
@@ -279,7 +293,8 @@ async fn fault_39_a_full_disk_stops_the_recorder_until_there_is_room() {
     let _unmount = Unmount(shown.to_owned());
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
     let url = format!("sqlite:{shown}/timeline.sqlite");
-    let server = Server::start(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url)]).await;
+    let server =
+        Server::start(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url), ("ALLIM_TIMELINE_BATCH_ROWS", "10")]).await;
     let publisher = Publisher::new(kafka.address);
     let token = token(7, &[1001], None, false);
     let inbox = Inbox::of(&server, &token);
@@ -324,6 +339,27 @@ async fn fault_43_lists_go_by_kafkas_time() {
     let purged = server.metric("allim_timeline_purged_total").await;
     let titles: Vec<String> = (0..10).map(|i| i.to_string()).collect();
     assert_eq!((inbox.titles().await, purged), (titles, 0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_type_is_kept_as_long_as_it_says() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = folder.path().join("types.toml");
+    let short = "[types.\"short.lived\"]\ncategory = \"system\"\nseverity = \"info\"\nretention = \"10m\"\n\
+                 title = { ko = \"가\", en = \"a\" }\nfields = { plain = [\"a\"] }\n";
+    std::fs::write(&catalogue, short).unwrap();
+    let env = [("ALLIM_CATALOGUE", catalogue.to_str().unwrap()), ("ALLIM_TIMELINE_RETENTION_DAYS", "3")];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let publisher = Publisher::new(kafka.address);
+    for name in ["short.lived", "test.happened"] {
+        publisher.json("a", &json!({"type": name, "audience": "mall:1001", "title": name})).await;
+    }
+    Inbox::of(&server, &token(7, &[1001], None, false)).has(2).await;
+    let tool = tool(&file(&server));
+    let mut all = tool.prepare("SELECT keep_until - at FROM notification ORDER BY \"offset\"").unwrap();
+    let kept: Vec<i64> = all.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(kept, [10 * 60 * 1000, 3 * 24 * 60 * 60 * 1000]);
 }
 
 /// Kept for as long as its type says; who comes back from before it went is told of a gap.

@@ -136,7 +136,7 @@ impl World<'_> {
     pub async fn play(plan: &Plan, looked: &mut Looked, patience: Patience) -> Result<(), String> {
         let (kafka, accounts) = (Kafka::alone(3).await, Accounts::start().await);
         topics::create(kafka.address.signals(), 2, 1).await;
-        // Little fits anywhere; and only signals bring news of rights.
+        // Little fits anywhere, and only signals bring news of rights.
         let env = [
             ("ALLIM_DELIVER_QUEUE_FRAMES", "4"),
             ("ALLIM_DELIVER_QUEUE_BYTES", "8192"),
@@ -147,6 +147,8 @@ impl World<'_> {
             ("ALLIM_HTTP_NEW_STREAMS_PER_OPERATOR", "100000"),
             ("ALLIM_HUB_SHARDS", "2"),
             ("ALLIM_HUB_RING", "8"),
+            // Memory for some hundred records: who was away for long comes back through the timeline, without a gap.
+            ("ALLIM_HUB_MEMORY_BYTES", "524288"),
         ];
         let start = async || Server::start(&kafka, &accounts, &env).await;
         let (one, two) = tokio::join!(start(), start());
@@ -356,7 +358,10 @@ impl World<'_> {
                 }
                 if Instant::now() > give_up {
                     let (cursor, told) = (reference.cursor(), reference.is_told());
-                    let log: Vec<String> = self.nodes.iter().map(|node| node.server().log()).collect();
+                    let mut log: Vec<String> = self.nodes.iter().map(|node| node.server().log()).collect();
+                    for node in &self.nodes {
+                        log.push(node.server().get("/metrics").await.1);
+                    }
                     return Err(format!("somebody stays behind at {cursor:?}; told: {told}; {}", log.join("\n")));
                 }
             }
