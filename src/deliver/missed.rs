@@ -14,6 +14,10 @@ use crate::{
 const FROM_THE_TIMELINE: Most = Most { items: 2_000, bytes: 2 * 1024 * 1024 };
 /// One look into it: many terms cost a seek each, so it is worth more than a look into memory.
 const ONE_LOOK: Most = Most { items: 250, bytes: 512 * 1024 };
+/// A recorder that is only busy comes to where memory begins within this time; one that is ill does not, and then a gap
+/// says so.
+const BUSY: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A greeting does not wait for a count.
 const COUNTING: Duration = Duration::from_millis(500);
 
@@ -41,6 +45,8 @@ pub struct Past {
 pub struct Had {
     items: usize,
     bytes: usize,
+    /// It has waited for the recorder, which is done once.
+    waited: bool,
 }
 
 impl Past {
@@ -83,7 +89,11 @@ impl Past {
         };
         match timeline.missed(viewer, from.clone(), ONE_LOOK).await {
             Ok(Missed::Page { rows, through }) if rows.is_empty() && through == from.next => {
-                gap(GapReason::Store, &from.next)
+                if had.waited || !self.comes_to_memory(&from).await {
+                    return gap(GapReason::Store, &from.next);
+                }
+                had.waited = true;
+                Some(Step::Page { items: Vec::new(), through })
             }
             Ok(Missed::Page { rows, through }) => {
                 had.items += rows.len();
@@ -118,11 +128,32 @@ impl Past {
             Err((reason, behind_a_gap(beginning.clone(), &next)))
         };
         let Some(timeline) = &self.timeline else { return refused(GapReason::Retention, &Vector::default()) };
+        if !self.comes_to_memory(from).await {
+            return refused(GapReason::Store, &Vector::default());
+        }
         match timeline.weigh(viewer, from.clone(), FROM_THE_TIMELINE).await {
             Ok(Missed::Page { .. }) => Ok(()),
             Ok(Missed::Gap { reason, recorded }) => refused(in_words(reason), &recorded),
             Ok(Missed::Unknown) | Err(_) => refused(GapReason::Store, &Vector::default()),
         }
+    }
+
+    /// Whether the timeline reaches from there to where memory begins, or does so soon.
+    async fn comes_to_memory(&self, from: &Position) -> bool {
+        let there = async {
+            loop {
+                let Some(beginning) = self.hub.beginning().filter(|place| place.epoch == from.epoch) else { return };
+                let mut through = from.next.clone();
+                if let Some(recorded) = self.hub.recorded() {
+                    through.raise(&recorded.next);
+                }
+                if beginning.next.within(&through) {
+                    return;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        timeout(BUSY, there).await.is_ok()
     }
 
     /// Where a stream goes on whose own place means nothing: with a timeline at its end, so that list and stream overlap.

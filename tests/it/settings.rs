@@ -80,6 +80,23 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
     assert!(!settings.report().contains(key));
 }
 
+#[test]
+fn the_timeline_is_one_nodes_and_where_it_is_kept_is_said() {
+    let folder = TempDir::new().unwrap();
+    let load = |variables: &[(&str, &str)]| {
+        config::load(Purpose::Serve, None, folder.path(), &environment(variables)).unwrap().report()
+    };
+    let kept_in = |name: &str| format!("the timeline is kept in {}", folder.path().join(name).display());
+    let one_node = "SQLite is one node's";
+    let demo = load(&[]);
+    assert!(demo.contains(&kept_in("data/timeline.sqlite")) && !demo.contains(one_node), "{demo}");
+    let real =
+        load(&[REAL, ("ALLIM_ACCOUNTS_URL", "http://accounts/me"), ("ALLIM_DATABASE_URL", "sqlite:elsewhere.db")]);
+    assert!(real.contains(&kept_in("elsewhere.db")) && real.contains(one_node), "{real}");
+    let none = load(&[("ALLIM_DATABASE_URL", "none")]);
+    assert!(none.contains("there is no timeline") && !none.contains(one_node), "{none}");
+}
+
 /// File, variables, and what the only line must hold.
 type Broken = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
 
@@ -91,6 +108,11 @@ const BROKEN: &[Broken] = &[
     ("", &[("ALLIM_LISTEN", "localhost:8080")], &["ALLIM_LISTEN: \"localhost:8080\"; wanted is an address"]),
     ("", &[("ALLIM_LISTEN", "")], &["ALLIM_LISTEN: empty; wanted"]),
     ("lisetn = \"127.0.0.1:1\"", &[], &["lisetn in allim.toml: there is no such setting; did you mean listen?"]),
+    (
+        "",
+        &[("ALLIM_DATABASE_URL", "postgres://allim:hunter2@db/allim")],
+        &["ALLIM_DATABASE_URL", "sqlite:PATH", "PostgreSQL is not spoken yet"],
+    ),
     ("[kafak]\ntopic = \"X\"\ngroup_id = \"y\"", &[], &["kafak in allim.toml", "did you mean [kafka]?"]),
     ("kafka = 3", &[], &["kafka in allim.toml", "a section [kafka]"]),
     ("[listen]\nx = 1", &[], &["listen in allim.toml: a section; wanted is an address"]),

@@ -112,7 +112,7 @@ CREATE INDEX exception_early ON exception (marked) WHERE recorded = 0;
 
 -- Records that nobody can be shown, as they were.
 CREATE TABLE dead_letter (
-  number     INTEGER PRIMARY KEY,
+  number     INTEGER PRIMARY KEY AUTOINCREMENT,   -- what people type: never given twice
   epoch      BLOB    NOT NULL,
   life       INTEGER NOT NULL,
   partition  INTEGER NOT NULL,
@@ -121,12 +121,14 @@ CREATE TABLE dead_letter (
   parked     INTEGER NOT NULL,
   reason     TEXT    NOT NULL,
   detail     TEXT    NOT NULL,
+  sent       INTEGER NOT NULL DEFAULT 0,
+  redriven   INTEGER,
+  -- The large ones last: whoever counts does not walk through them.
   key        BLOB,
   headers    BLOB    NOT NULL,
   value      BLOB,
-  sent       INTEGER NOT NULL DEFAULT 0,
-  redriven   INTEGER,
   UNIQUE (epoch, life, partition, "offset")
 );
 CREATE INDEX dead_letter_by_reason ON dead_letter (reason, number);
 CREATE INDEX dead_letter_unsent ON dead_letter (number) WHERE sent = 0;
+CREATE INDEX dead_letter_waiting ON dead_letter (reason, number) WHERE redriven IS NULL;

@@ -24,6 +24,8 @@ plain = ["title"]
 "#;
 
 type Header<'h> = (&'h str, Option<&'h [u8]>);
+/// Its reason, its value, its headers.
+type Bad<'b> = (&'b str, Option<&'b [u8]>, &'b [Header<'b>]);
 
 /// A server that records into this folder.
 async fn server(kafka: &Kafka, store: &Store, env: &[(&str, &str)]) -> Server {
@@ -56,9 +58,6 @@ async fn kept(server: &Server, token: &str) -> Vec<(String, String)> {
 fn id(letter: &Value) -> String {
     letter["place"].as_str().unwrap().parse::<Origin>().unwrap().id().to_string()
 }
-
-/// The reason, the value, the headers.
-type Bad<'b> = (&'b str, Option<&'b [u8]>, &'b [Header<'b>]);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_understands_is_listed_where_it_stands_and_logged_in_one_line() {

@@ -51,7 +51,8 @@ impl Story {
             "hello" => self.hellos.push(event.json()),
             "bye" => self.byes.push(event.json()),
             "beat" => self.beats += 1,
-            "status" => self.live = event.json()["live"].as_bool(),
+            // `kept` alone says nothing of the log.
+            "status" => self.live = event.json()["live"].as_bool().or(self.live),
             _ => {}
         }
     }

@@ -10,11 +10,12 @@ use crate::harness::{
     until,
 };
 
-/// What is told live is what the list shows, byte for byte: one maker of texts, one rule of who sees what.
+/// What is told live is what the list shows, and what somebody gets who comes back, byte for byte: one maker of texts, one rule of who sees what.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_shows_each_viewer_what_was_told_live() {
     let (kafka, accounts) = (Kafka::start().await, Accounts::with_the_cast().await);
-    let server = Server::start(&kafka, &accounts, &[]).await;
+    // Memory for some sixty records: who comes back from the beginning is shown all of it by the timeline.
+    let server = Server::start(&kafka, &accounts, &[("ALLIM_HUB_MEMORY_BYTES", "65536")]).await;
     let publisher = Publisher::new(kafka.address);
     let people = ["demo-70001", "demo-70002", "demo-70003", "demo-70010", "demo-80501", "demo-80502", "demo-10000"];
     let mut listeners = Vec::new();
@@ -39,8 +40,13 @@ async fn the_list_shows_each_viewer_what_was_told_live() {
         server.metric("allim_timeline_rows_total{outcome=\"stored\"}").await >= (kept + 1) as f64
     })
     .await;
+    for i in 0..100 {
+        publisher.tell_padded("mall:9999", "mall:1001", &format!("of nobody here {i}"), 500).await;
+    }
+    until("memory has passed it", async || server.metric("allim_memory_records").await < 90.0).await;
     let mut seen = 0;
     for (person, listener) in people.iter().zip(&mut listeners) {
+        let start = listener.story.hellos[0]["position"].as_str().unwrap().to_owned();
         let mut live = Vec::new();
         loop {
             let event = listener.event("message").await;
@@ -56,6 +62,12 @@ async fn the_list_shows_each_viewer_what_was_told_live() {
         let kept: Vec<&Value> = listed.iter().map(|item| &item["notification"]).collect();
         live.retain(|told| catalogue.entry(told["type"].as_str().unwrap()).kept);
         assert_eq!(live.iter().collect::<Vec<_>>(), kept, "{person}");
+        let mut back = Listener::open(server.address, person, Some(&start)).await;
+        let mut replayed = Vec::new();
+        while replayed.len() < live.len() {
+            replayed.push(back.event("message").await.json());
+        }
+        assert_eq!((replayed, back.story.gaps.len()), (live, 0), "{person}");
     }
     assert!(seen > 60, "hardly anything was compared: {seen}");
 }

@@ -341,6 +341,27 @@ async fn fault_43_lists_go_by_kafkas_time() {
     assert_eq!((inbox.titles().await, purged), (titles, 0.0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_type_is_kept_as_long_as_it_says() {
+    let (kafka, accounts) = (Kafka::with_partitions(1).await, Accounts::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = folder.path().join("types.toml");
+    let short = "[types.\"short.lived\"]\ncategory = \"system\"\nseverity = \"info\"\nretention = \"10m\"\n\
+                 title = { ko = \"가\", en = \"a\" }\nfields = { plain = [\"a\"] }\n";
+    std::fs::write(&catalogue, short).unwrap();
+    let env = [("ALLIM_CATALOGUE", catalogue.to_str().unwrap()), ("ALLIM_TIMELINE_RETENTION_DAYS", "3")];
+    let server = Server::start(&kafka, &accounts, &env).await;
+    let publisher = Publisher::new(kafka.address);
+    for name in ["short.lived", "test.happened"] {
+        publisher.json("a", &json!({"type": name, "audience": "mall:1001", "title": name})).await;
+    }
+    Inbox::of(&server, &token(7, &[1001], None, false)).has(2).await;
+    let tool = tool(&file(&server));
+    let mut all = tool.prepare("SELECT keep_until - at FROM notification ORDER BY \"offset\"").unwrap();
+    let kept: Vec<i64> = all.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!(kept, [10 * 60 * 1000, 3 * 24 * 60 * 60 * 1000]);
+}
+
 /// Kept for as long as its type says; who comes back from before it went is told of a gap.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_kept_long_enough_goes_and_is_a_gap() {

@@ -147,7 +147,8 @@ impl Reference {
             ("gap", Some(id)) => self.gap(&event.json(), id, beginning),
             ("beat", Some(id)) => self.passes(id, None, None),
             ("status", None) => {
-                self.live = event.json()["live"].as_bool();
+                // `kept` alone says nothing of the log.
+                self.live = event.json()["live"].as_bool().or(self.live);
                 Ok(())
             }
             ("bye", None) => {

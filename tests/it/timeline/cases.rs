@@ -86,7 +86,7 @@ async fn unread(store: &dyn Store, viewer: &Arc<Viewer>) -> usize {
     store.unread(Arc::clone(viewer)).await.unwrap().count
 }
 
-fn block_on(story: impl Future<Output = ()>) {
+pub fn block_on(story: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story);
 }
 

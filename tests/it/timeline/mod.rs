@@ -2,7 +2,11 @@
 
 mod cases;
 mod contract;
+mod crash;
+mod damage;
 mod engines;
+mod ill;
 mod plan;
+mod recording;
 mod reference;
 mod world;

@@ -212,6 +212,7 @@ fn every_mistake_shows_when_it_is_loaded() {
         ("expires = \"zzz\"", "has no class"),
         ("job = true\nkept = true", "live only"),
         ("lifetime = \"0d\"", "such as 10m"),
+        ("retention = \"for ever\"", "`retention` is \"for ever\"; it has to be such as 10m"),
         ("lifetime = \"10\"", "such as 10m"),
         ("lifetime = \"10 d\"", "such as 10m"),
         ("lifetime = \"\"", "such as 10m"),

@@ -358,7 +358,10 @@ impl World<'_> {
                 }
                 if Instant::now() > give_up {
                     let (cursor, told) = (reference.cursor(), reference.is_told());
-                    let log: Vec<String> = self.nodes.iter().map(|node| node.server().log()).collect();
+                    let mut log: Vec<String> = self.nodes.iter().map(|node| node.server().log()).collect();
+                    for node in &self.nodes {
+                        log.push(node.server().get("/metrics").await.1);
+                    }
                     return Err(format!("somebody stays behind at {cursor:?}; told: {told}; {}", log.join("\n")));
                 }
             }

@@ -1,0 +1,201 @@
+//! A store that is ill: nothing is lost and nothing is said that is not so; when it is well again everything is there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use allim::timeline::{Filter, Sqlite, Store, Trouble, Written};
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::{
+    cases::{EPOCH, operator, row, write},
+    engines::folder,
+    recording::{Recording, record},
+};
+use crate::harness::{
+    Accounts, Kafka, Listener, Publisher, Server, accounts::token, program::skip, sse::Stream, until,
+};
+
+async fn listed(store: &dyn Store) -> usize {
+    store.list(operator(7, &[1]), Filter::default(), None, 1_000).await.unwrap().items.len()
+}
+
+/// The titles of somebody's list, newest first.
+async fn titles(server: &Server, token: &str) -> Vec<String> {
+    let bearer = format!("Bearer {token}");
+    let mut answer = Stream::get(server.address, "/timeline?limit=100", &[("Authorization", &bearer)]).await.unwrap();
+    assert_eq!(answer.status, 200);
+    let page: Value = serde_json::from_str(&answer.rest().await.unwrap()).unwrap();
+    let items = page["items"].as_array().unwrap().iter();
+    items.map(|item| item["notification"]["title"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn fault_36_while_the_store_is_ill_live_goes_on_and_then_nothing_is_missing() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let token = token(70_001, &[1001], None, false);
+    let mut listener = Listener::open(server.address, &token, None).await;
+    listener.live().await;
+    publisher.tell("mall:1001", "mall:1001", "before").await;
+    listener.hears("before").await;
+    until("it is recorded", || async { titles(&server, &token).await == ["before"] }).await;
+
+    let somebody = Connection::open(server.data.join("timeline.sqlite")).unwrap();
+    somebody.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for n in 0..5 {
+        publisher.tell("mall:1001", "mall:1001", &format!("meanwhile {n}")).await;
+        listener.hears(&format!("meanwhile {n}")).await;
+    }
+    until("it is said to be ill", || async { server.metric("allim_timeline_well").await == 0.0 }).await;
+    assert_eq!(titles(&server, &token).await, ["before"], "what is there can be read");
+    assert_eq!(server.get("/readyz").await.0, 200);
+
+    somebody.execute_batch("ROLLBACK").unwrap();
+    let all = ["meanwhile 4", "meanwhile 3", "meanwhile 2", "meanwhile 1", "meanwhile 0", "before"];
+    until("everything is recorded", || async { titles(&server, &token).await == all }).await;
+    assert_eq!(server.metric("allim_timeline_well").await, 1.0);
+}
+
+/// As docs/timeline.md says it: copied while the server runs, put back while it does not.
+#[tokio::test]
+async fn a_file_from_yesterday_heals_from_kafka() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let token = token(70_001, &[1001], None, false);
+    for title in ["1", "2", "3"] {
+        publisher.tell("mall:1001", "mall:1001", title).await;
+    }
+    until("it is recorded", || async { titles(&server, &token).await == ["3", "2", "1"] }).await;
+    let (file, backup) = (server.data.join("timeline.sqlite"), server.data.join("backup.sqlite"));
+    Connection::open(&file).unwrap().execute("VACUUM INTO ?", [backup.to_str().unwrap()]).unwrap();
+    for title in ["4", "5"] {
+        publisher.tell("mall:1001", "mall:1001", title).await;
+    }
+    until("it is recorded", || async { titles(&server, &token).await.len() == 5 }).await;
+
+    server.signal("KILL");
+    server.ended().await;
+    for beside in ["timeline.sqlite-wal", "timeline.sqlite-shm"] {
+        let _ = fs::remove_file(server.data.join(beside));
+    }
+    fs::copy(&backup, &file).unwrap();
+    let server = server.again().await;
+    until("it is healed", || async { titles(&server, &token).await == ["5", "4", "3", "2", "1"] }).await;
+}
+
+#[tokio::test]
+async fn a_store_that_another_connection_holds_is_ill_and_then_well() {
+    let folder = folder();
+    let path = folder.path().join("timeline.db");
+    let store = Sqlite::open(&path).unwrap();
+    write(&store, vec![row(0, "mall:1", None)]).await.unwrap();
+    let somebody = Connection::open(&path).unwrap();
+    somebody.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let written = write(&store, vec![row(1, "mall:1", None)]).await;
+    assert!(matches!(&written, Err(Trouble::Ill(why)) if why.contains("locked")), "{written:?}");
+    assert_eq!(listed(&store).await, 1, "reading goes on");
+    somebody.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(write(&store, vec![row(1, "mall:1", None)]).await, Ok(Written { stored: 1, repeats: 0 }));
+}
+
+/// A place of so many megabytes, which is gone with it.
+struct Small(PathBuf);
+
+impl Small {
+    /// None: this machine does not let us.
+    fn mount(at: PathBuf, megabytes: u32) -> Option<Small> {
+        fs::create_dir_all(&at).unwrap();
+        let size = format!("size={megabytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "allim-test"]).arg(&at).output();
+        mounted.is_ok_and(|mounted| mounted.status.success()).then(|| Small(at))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn fill(path: &Path) {
+    let mut piece = 1 << 20;
+    let mut filler = fs::File::create(path).unwrap();
+    while piece > 0 {
+        if std::io::Write::write_all(&mut filler, &vec![0; piece]).is_err() {
+            piece /= 2;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_39_a_full_disk_stops_the_recorder_and_it_heals() {
+    let folder = folder();
+    let Some(small) = Small::mount(folder.path().join("small"), 24) else {
+        return skip("a full disk", "a tmpfs of our own, which root may mount");
+    };
+    let path = small.0.join("timeline.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
+    let mut recording = Recording::of(&store);
+    recording.begin().await;
+    recording.feed(0..20, |offset| record(offset, "notice.posted", 20_000)).await.unwrap();
+    recording.is_at(20).await;
+    fill(&small.0.join("filler"));
+    let fed = recording.feed(20..200, |offset| record(offset, "notice.posted", 20_000));
+    let well = || async { recording.metrics.timeline_well.get() };
+    until("it is ill", || async { well().await == 0 }).await;
+    let stands = store.recorded(EPOCH).await.unwrap()[0].unwrap().next;
+    assert!((20..200).contains(&stands), "{stands}");
+    assert_eq!(listed(&*store).await as u64, stands, "what is there can be read, and it is what it says");
+    fs::remove_file(small.0.join("filler")).unwrap();
+    fed.await.unwrap();
+    recording.is_at(200).await;
+    assert_eq!(recording.metrics.timeline_well.get(), 1);
+    assert_eq!(listed(&*store).await, 200);
+    let whole: String =
+        Connection::open(&path).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    recording.end().await;
+    drop(store);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_refuses_is_parked_alone_and_the_others_are_kept() {
+    let folder = folder();
+    let path = folder.path().join("timeline.db");
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
+    let by_hand = Connection::open(&path).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON notification WHEN NEW.type = 'bad' \
+                  BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    by_hand.execute_batch(refuse).unwrap();
+    let mut bad = row(0, "mall:1", None);
+    if let allim::ingest::Kept::Notification { notification, .. } = record(0, "bad", 9) {
+        bad.notification = Arc::new(notification);
+    }
+    let refused = write(&*store, vec![row(1, "mall:1", None), bad]).await;
+    assert!(matches!(&refused, Err(Trouble::Refused(why)) if why.contains("not this one")), "{refused:?}");
+    assert_eq!(store.recorded(EPOCH).await, Ok(Vec::new()), "nothing of it is written");
+
+    let mut recording = Recording::of(&store);
+    recording.begin().await;
+    let kind = |offset: u64| if [3, 77, 78, 119].contains(&offset) { "bad" } else { "good" };
+    recording.feed(0..120, move |offset| record(offset, kind(offset), 10)).await.unwrap();
+    recording.is_at(120).await;
+    assert_eq!(listed(&*store).await, 116);
+    let mut question =
+        by_hand.prepare("SELECT \"offset\", reason, value FROM dead_letter ORDER BY \"offset\"").unwrap();
+    let parked = question.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))).unwrap();
+    let parked: Vec<(i64, String, Vec<u8>)> = parked.map(Result::unwrap).collect();
+    assert_eq!(parked.iter().map(|(offset, ..)| *offset).collect::<Vec<_>>(), [3, 77, 78, 119]);
+    for (_, reason, value) in parked {
+        assert_eq!(reason, "refused_by_store");
+        assert!(value.starts_with(br#"{"type":"bad""#), "it is kept as it was");
+    }
+    recording.end().await;
+}
