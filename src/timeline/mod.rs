@@ -204,7 +204,7 @@ pub enum Mark {
     Read(Vec<NotificationId>),
     /// These are not: only what is recorded.
     Unread(Vec<NotificationId>),
-    /// Everything up to there.
+    /// Everything up to there; of a place in the newest log also what other logs hold.
     UpTo(Position),
 }
 

@@ -206,22 +206,17 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
                 }
             }
         }
-        Mark::UpTo(Position { epoch, next }) => {
-            raise(&transaction, viewer.admin, *epoch, next)?;
-            // Not up to where the watermark is: that may be an older mark, and somebody marked unread since then.
-            let marked: Vec<([u8; 16], i64, i64)> = transaction
-                .prepare_cached(MARKED)
-                .and_then(|mut question| {
-                    let all = [admin, epoch_number(*epoch)];
-                    question.query_map(all, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
-                })
-                .map_err(trouble)?;
-            for (id, partition, offset) in marked {
-                if offset < signed(next.get(index(partition))) {
-                    let forgotten =
-                        transaction.prepare_cached(FORGET).and_then(|mut one| one.execute(params![admin, id]));
-                    forgotten.map_err(trouble)?;
-                }
+        Mark::UpTo(position) => {
+            let mut all = Watermarks::default();
+            if newest_log(&transaction)?.is_some_and(|newest| newest.epoch == position.epoch) {
+                // Whoever stands in the newest log has the others behind him.
+                all = everywhere(&transaction, None)?;
+                all.0.remove(&position.epoch);
+            }
+            all.raise(position.epoch, &position.next);
+            for (&epoch, next) in &all.0 {
+                raise(&transaction, viewer.admin, epoch, next)?;
+                forget(&transaction, viewer.admin, epoch, next)?;
             }
         }
     }
@@ -232,6 +227,26 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
 const EARLY_AT_MOST: u32 = 2_000;
 pub const EARLY: &str =
     "SELECT count(*) FROM exception INDEXED BY exception_early_of WHERE operator = ? AND recorded = 0";
+
+/// What was marked by itself before there. Not before where the watermark is: that may be an older mark, and somebody
+/// marked unread since then.
+fn forget(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Vector) -> Result<(), Trouble> {
+    let admin = operator(admin);
+    let marked: Vec<([u8; 16], i64, i64)> = transaction
+        .prepare_cached(MARKED)
+        .and_then(|mut question| {
+            let of_the_log = [admin, epoch_number(epoch)];
+            question.query_map(of_the_log, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
+        .map_err(trouble)?;
+    for (id, partition, offset) in marked {
+        if offset < signed(next.get(index(partition))) {
+            let forgotten = transaction.prepare_cached(FORGET).and_then(|mut one| one.execute(params![admin, id]));
+            forgotten.map_err(trouble)?;
+        }
+    }
+    Ok(())
+}
 
 pub const BY_ID: &str = "SELECT number FROM notification WHERE id = ?";
 

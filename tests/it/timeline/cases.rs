@@ -286,3 +286,28 @@ for_every_engine!(
         }
     }
 );
+
+for_every_engine!(
+    /// The badge of a page that stands in a new log does not keep what is unread in the old one.
+    all_read_in_a_new_log_is_all_read,
+    store,
+    {
+        let viewer = operator(7, &[1]);
+        write(store, (0..3).map(|offset| row(offset, "mall:1", None)).collect()).await.unwrap();
+        let mut first = row(0, "mall:1", None);
+        first.at.epoch = Epoch(1);
+        let (was, id) = (first.notification.clone(), NotificationId::of_coordinates(first.at));
+        let (kind, audience) = (was.type_name.clone(), was.audience.clone());
+        first.notification = Arc::new(Notification::new(id, kind, None, audience, was.at, was.record().clone()));
+        let advance = Advance { partition: 0, from: None, to: 1, life: 0 };
+        let begins = Batch { epoch: Epoch(1), ..batch(vec![advance], vec![first]) };
+        store.record(Arc::new(begins)).await.unwrap();
+        assert_eq!(unread(store, &viewer).await, 4);
+        // A mark of before, which comes late, is about the old one alone.
+        store.mark(Arc::clone(&viewer), Mark::UpTo(position(&[2])), time(NOON)).await.unwrap();
+        assert_eq!(unread(store, &viewer).await, 2);
+        let here = Position { epoch: Epoch(1), next: Vector::new(vec![1]) };
+        store.mark(Arc::clone(&viewer), Mark::UpTo(here), time(NOON)).await.unwrap();
+        assert_eq!(unread(store, &viewer).await, 0);
+    }
+);

@@ -9,85 +9,16 @@ use std::{
 
 use allim::timeline::{Filter, Sqlite, Store, Trouble, Written};
 use rusqlite::Connection;
-use serde_json::Value;
 
 use super::{
     cases::{EPOCH, operator, row, write},
     engines::folder,
     recording::{Recording, record},
 };
-use crate::harness::{
-    Accounts, Kafka, Listener, Publisher, Server, accounts::token, program::skip, sse::Stream, until,
-};
+use crate::harness::{program::skip, until};
 
 async fn listed(store: &dyn Store) -> usize {
     store.list(operator(7, &[1]), Filter::default(), None, 1_000).await.unwrap().items.len()
-}
-
-/// The titles of somebody's list, newest first.
-async fn titles(server: &Server, token: &str) -> Vec<String> {
-    let bearer = format!("Bearer {token}");
-    let mut answer = Stream::get(server.address, "/timeline?limit=100", &[("Authorization", &bearer)]).await.unwrap();
-    assert_eq!(answer.status, 200);
-    let page: Value = serde_json::from_str(&answer.rest().await.unwrap()).unwrap();
-    let items = page["items"].as_array().unwrap().iter();
-    items.map(|item| item["notification"]["title"].as_str().unwrap().to_owned()).collect()
-}
-
-#[tokio::test]
-async fn fault_36_while_the_store_is_ill_live_goes_on_and_then_nothing_is_missing() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let server = Server::start(&kafka, &accounts, &[]).await;
-    let publisher = Publisher::new(kafka.address);
-    let token = token(70_001, &[1001], None, false);
-    let mut listener = Listener::open(server.address, &token, None).await;
-    listener.live().await;
-    publisher.tell("mall:1001", "mall:1001", "before").await;
-    listener.hears("before").await;
-    until("it is recorded", || async { titles(&server, &token).await == ["before"] }).await;
-
-    let somebody = Connection::open(server.data.join("timeline.sqlite")).unwrap();
-    somebody.execute_batch("BEGIN IMMEDIATE").unwrap();
-    for n in 0..5 {
-        publisher.tell("mall:1001", "mall:1001", &format!("meanwhile {n}")).await;
-        listener.hears(&format!("meanwhile {n}")).await;
-    }
-    until("it is said to be ill", || async { server.metric("allim_timeline_well").await == 0.0 }).await;
-    assert_eq!(titles(&server, &token).await, ["before"], "what is there can be read");
-    assert_eq!(server.get("/readyz").await.0, 200);
-
-    somebody.execute_batch("ROLLBACK").unwrap();
-    let all = ["meanwhile 4", "meanwhile 3", "meanwhile 2", "meanwhile 1", "meanwhile 0", "before"];
-    until("everything is recorded", || async { titles(&server, &token).await == all }).await;
-    assert_eq!(server.metric("allim_timeline_well").await, 1.0);
-}
-
-/// As docs/timeline.md says it: copied while the server runs, put back while it does not.
-#[tokio::test]
-async fn a_file_from_yesterday_heals_from_kafka() {
-    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
-    let mut server = Server::start(&kafka, &accounts, &[]).await;
-    let publisher = Publisher::new(kafka.address);
-    let token = token(70_001, &[1001], None, false);
-    for title in ["1", "2", "3"] {
-        publisher.tell("mall:1001", "mall:1001", title).await;
-    }
-    until("it is recorded", || async { titles(&server, &token).await == ["3", "2", "1"] }).await;
-    let (file, backup) = (server.data.join("timeline.sqlite"), server.data.join("backup.sqlite"));
-    Connection::open(&file).unwrap().execute("VACUUM INTO ?", [backup.to_str().unwrap()]).unwrap();
-    for title in ["4", "5"] {
-        publisher.tell("mall:1001", "mall:1001", title).await;
-    }
-    until("it is recorded", || async { titles(&server, &token).await.len() == 5 }).await;
-
-    server.signal("KILL");
-    server.ended().await;
-    for beside in ["timeline.sqlite-wal", "timeline.sqlite-shm"] {
-        let _ = fs::remove_file(server.data.join(beside));
-    }
-    fs::copy(&backup, &file).unwrap();
-    let server = server.again().await;
-    until("it is healed", || async { titles(&server, &token).await == ["5", "4", "3", "2", "1"] }).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use allim::{
-    notification::{AdminNo, Coordinates, Epoch, MallNo, NotificationId, Position, Term, Vector, Viewer},
+    notification::{AdminNo, Epoch, MallNo, NotificationId, Position, Term, Vector, Viewer},
     timeline::{
         Advance, Batch, COUNTED_AT_MOST, Filter, Mark, Marks, Missing, Most, Place, Recorded, Row, Trouble, Unread,
         Watermarks, Written,
@@ -231,12 +231,17 @@ impl Reference {
                     }
                 }
             }
-            Mark::UpTo(Position { epoch, next }) => {
-                let is_behind = |at: Coordinates| at.epoch == *epoch && at.offset < next.get(at.partition);
+            Mark::UpTo(position) => {
+                let mut up_to = Watermarks::default();
+                if self.newest == Some(position.epoch) {
+                    let others = self.logs.keys().filter(|epoch| **epoch != position.epoch.0);
+                    others.for_each(|&epoch| up_to.raise(Epoch(epoch), &self.vector(Epoch(epoch))));
+                }
+                up_to.raise(position.epoch, &position.next);
                 let behind: BTreeSet<NotificationId> =
-                    self.rows.iter().filter(|row| is_behind(row.at)).map(|row| row.notification.id).collect();
+                    self.rows.iter().filter(|row| up_to.is_behind(row.at)).map(|row| row.notification.id).collect();
                 let person = self.person(viewer);
-                person.read.raise(*epoch, next);
+                up_to.0.iter().for_each(|(epoch, next)| person.read.raise(*epoch, next));
                 person.exceptions.retain(|id, _| !behind.contains(id));
             }
         }
