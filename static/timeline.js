@@ -51,6 +51,10 @@ export class Timeline {
   #next = "";
   #position = "";
   #upTo = "";
+  /** What the operator's rights are. */
+  #scope = "";
+  /** Ids of what one did oneself, to be told. @type {string[]} */
+  #mine = [];
   /** Whether a stream has begun, and whether it has said all that was missed; and what was counted before that. */
   #greeted = false;
   #live = true;
@@ -82,7 +86,10 @@ export class Timeline {
   }
 
   #changed() {
-    if (!this.#closed) this.#options.changed();
+    if (this.#closed) return;
+    const ids = this.#mine.splice(0, MOST_IDS);
+    if (ids.length > 0) this.#tell({ ids });
+    this.#options.changed();
   }
 
   /** How many are unread; from 100 on "99+". */
@@ -188,7 +195,8 @@ export class Timeline {
     if (page || this.#closed) return page;
     this.state = answer?.status === 404 ? "none" : "ill";
     if (this.state === "none") this.#next = null;
-    else this.#timer = setTimeout(() => this.load(), 500 + backoff((this.#tries += 1)));
+    // What is refused is asked for again when a stream begins.
+    else if (!answer || answer.status >= 500) this.#timer = setTimeout(() => this.load(), 500 + backoff((this.#tries += 1)));
     this.#changed();
     return null;
   }
@@ -224,6 +232,7 @@ export class Timeline {
 
   /** @param {Notification} n @param {boolean} read @returns {Row} */
   #row(n, read) {
+    if (!read && !n.silent && this.#noNews(n)) this.#mine.push(n.id);
     const row = { n, time: Date.parse(n.at) || 0, key: n.collapseKey ? itemOf(n) : "", under: [],
       read: this.#marks.get(n.id) ?? (read || this.#noNews(n)) };
     this.#byId.set(n.id, row);
@@ -261,6 +270,9 @@ export class Timeline {
     else if (kind === "gap") this.#gap(body);
     else if (kind === "hello") {
       [this.#greeted, this.#live] = [true, false];
+      if (this.#scope && this.#scope !== body.scope) this.#gap({ reason: "scope" });
+      this.#scope = body.scope;
+      if (this.state === "ill") this.#soon();
       if ("unread" in body) this.#stated(body.unread);
     } else if (kind === "status") {
       if (body.live) this.#live = true;
@@ -291,6 +303,7 @@ export class Timeline {
       [this.#rows, this.#beyond] = [[], 0];
     }
     if (this.state === "none") return;
+    if (reason === "scope") this.state = "loading";
     if (list === "later") this.state = "later";
     // There may be older ones again.
     if (this.#next === null) [this.#next, this.#floor] = ["", this.#rows.at(-1)?.time ?? Infinity];

@@ -89,11 +89,13 @@ impl Past {
         };
         match timeline.missed(viewer, from.clone(), ONE_LOOK).await {
             Ok(Missed::Page { rows, through }) if rows.is_empty() && through == from.next => {
-                if had.waited || !self.comes_to_memory(&from).await {
-                    return gap(GapReason::Store, &from.next);
+                let waited = std::mem::replace(&mut had.waited, true);
+                if !waited && self.comes_to_memory(&from).await {
+                    return Some(Step::Page { items: Vec::new(), through });
                 }
-                had.waited = true;
-                Some(Step::Page { items: Vec::new(), through })
+                // Memory has moved on meanwhile.
+                let place = self.hub.beginning().filter(|now| now.life == life)?;
+                Some(Step::Gap { reason: GapReason::Store, goes_on: behind_a_gap(place, &from.next) })
             }
             Ok(Missed::Page { rows, through }) => {
                 had.items += rows.len();
@@ -171,12 +173,18 @@ impl Past {
         self.hub.recorded()
     }
 
-    /// A place that somebody names, and no place that is yet to come.
-    #[must_use]
-    pub fn no_further_than_here(&self, position: Position) -> Position {
-        let Some(here) = self.hub.here().filter(|here| here.epoch == position.epoch) else { return position };
-        let least = |(partition, next): (usize, u64)| next.min(here.next.get(partition));
-        Position { next: Vector::new(position.next.iter().map(least).collect()), ..position }
+    /// A place that somebody names, and no place that is yet to come. None: it is of a log that never was.
+    pub async fn no_further_than_here(&self, position: &Position) -> Result<Option<Position>, Trouble> {
+        let end = match self.hub.here().filter(|here| here.epoch == position.epoch) {
+            Some(here) => here.next,
+            None => {
+                let Some(timeline) = &self.timeline else { return Ok(None) };
+                let recorded = timeline.recorded(position.epoch).await?;
+                Vector::new(recorded.iter().map(|partition| partition.map_or(0, |recorded| recorded.next)).collect())
+            }
+        };
+        let least = end.iter().map(|(partition, end)| end.min(position.next.get(partition))).collect();
+        Ok((end.partitions() > 0).then(|| Position { epoch: position.epoch, next: Vector::new(least) }))
     }
 
     /// What this viewer has not read: what the timeline counts, and what memory has beyond it. None: not to be had now.

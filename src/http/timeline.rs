@@ -125,7 +125,10 @@ async fn read(State(doors): State<Doors>, request: Request) -> Result<Response, 
     doors.streams.past().meet(&viewer).await.map_err(ill)?;
     // Nobody has read what is not there yet.
     let mark = match mark {
-        Mark::UpTo(position) => Mark::UpTo(doors.streams.past().no_further_than_here(position)),
+        Mark::UpTo(position) => match doors.streams.past().no_further_than_here(&position).await.map_err(ill)? {
+            Some(position) => Mark::UpTo(position),
+            None => return Ok(StatusCode::NO_CONTENT.into_response()),
+        },
         mark => mark,
     };
     timeline.mark(&viewer, mark.clone()).await.map_err(ill)?;

@@ -81,6 +81,7 @@ pub struct Metrics {
     pub timeline_well: Gauge,
     pub timeline_failures: Counter,
     pub timeline_holes: Counter,
+    pub timeline_shrunk: Counter,
     pub timeline_purged: Counter,
     pub dead_letters: Counters,
     pub streams: Gauge,
@@ -177,6 +178,10 @@ impl Metrics {
             timeline_holes: r.counter(
                 "timeline_holes",
                 "Ranges of records that went from Kafka before they were recorded. Any is a loss in the timeline.",
+            ),
+            timeline_shrunk: r.counter(
+                "timeline_shrunk",
+                "Times a partition ended before what was recorded of it: Kafka has lost records.",
             ),
             timeline_purged: r.counter("timeline_purged", "Notifications taken away after their retention."),
             dead_letters: r.counters(

@@ -10,9 +10,9 @@ use std::{
 use jiff::Timestamp;
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{Filter, List, Mark, Missed, Most, Place, Store, Trouble, Unread};
+use super::{Filter, List, Mark, Missed, Most, Place, Recorded, Store, Trouble, Unread};
 use crate::{
-    notification::{AdminNo, NotificationId, Position, Viewer},
+    notification::{AdminNo, Epoch, NotificationId, Position, Viewer},
     telemetry::Metrics,
 };
 
@@ -77,6 +77,11 @@ impl Timeline {
     /// The next of it.
     pub async fn missed(&self, viewer: &Arc<Viewer>, from: Position, page: Most) -> Result<Missed, Trouble> {
         self.ask(self.store.missed(Arc::clone(viewer), from, page)).await
+    }
+
+    /// How far this log is recorded; nothing of it where nobody has heard of it.
+    pub async fn recorded(&self, epoch: Epoch) -> Result<Vec<Option<Recorded>>, Trouble> {
+        self.ask(self.store.recorded(epoch)).await
     }
 
     pub async fn unread(&self, viewer: &Arc<Viewer>) -> Result<Unread, Trouble> {

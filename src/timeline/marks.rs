@@ -24,6 +24,17 @@ impl Watermarks {
     pub fn raise(&mut self, epoch: Epoch, next: &Vector) {
         self.0.entry(epoch).or_default().raise(next);
     }
+
+    /// The partition ends there now: what comes behind it is new, and nobody has read it. True: that changed something.
+    pub fn cut(&mut self, epoch: Epoch, partition: usize, end: u64) -> bool {
+        let Some(next) = self.0.get_mut(&epoch).filter(|next| next.get(partition) > end) else { return false };
+        next.set(partition, end);
+        // The same place has one form: no zeros at the end.
+        let mut shortest = Vector::default();
+        shortest.raise(next);
+        *next = shortest;
+        true
+    }
 }
 
 /// Without the exceptions, of which there may be many: those are asked for one by one.

@@ -308,7 +308,16 @@ impl Writer {
         let mut advance = self.advance(partition, next);
         let mut batch = self.empty();
         match reason {
-            Broken::Truncated if next < recorded.next => advance.life += 1,
+            Broken::Truncated if next < recorded.next => {
+                advance.life += 1;
+                self.metrics.timeline_shrunk.inc();
+                tracing::error!(
+                    kafka.partition = partition,
+                    recorded = recorded.next,
+                    ends = next,
+                    "the log ends before what is recorded of it: Kafka has lost records, and what comes there now is new"
+                );
+            }
             Broken::Retention if next > recorded.next => {
                 batch.holes.push(Hole { partition, from: recorded.next, to: next });
             }

@@ -210,7 +210,14 @@ impl Store for Sqlite {
     }
 
     fn meet(&self, viewer: Arc<Viewer>, here: Option<Position>) -> Answer<'_, ()> {
-        self.writer.ask(move |connection| read_state::meet(connection, &viewer, here.as_ref()))
+        Box::pin(async move {
+            // Most are known, and then nothing has to be written, which may be impossible now.
+            let whom = Arc::clone(&viewer);
+            if self.readers.ask(move |connection| read_state::knows(connection, &whom)).await? {
+                return Ok(());
+            }
+            self.writer.ask(move |connection| read_state::meet(connection, &viewer, here.as_ref())).await
+        })
     }
 
     fn purge(&self, now: Timestamp, at_most: usize) -> Answer<'_, usize> {

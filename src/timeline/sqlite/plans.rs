@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{list, purge, read_state, replay, rows};
 
 /// What is asked, and by which index.
-const ASKED: [(&str, &[&str]); 15] = [
+const ASKED: [(&str, &[&str]); 16] = [
     (list::OF_A_TERM, &["SEARCH entry USING PRIMARY KEY (term=? AND"]),
     (
         replay::OF_A_PARTITION,
@@ -22,6 +22,7 @@ const ASKED: [(&str, &[&str]); 15] = [
     (rows::BY_NUMBER, &["SEARCH notification USING INTEGER PRIMARY KEY (rowid=?)"]),
     (read_state::BY_ID, &["SEARCH notification USING COVERING INDEX sqlite_autoindex_notification_1 (id=?)"]),
     (read_state::EXCEPTION, &["SEARCH exception USING PRIMARY KEY (operator=? AND id=?)"]),
+    (read_state::EARLY, &["SEARCH exception USING COVERING INDEX exception_early_of (operator=?)"]),
     (
         read_state::MARKED_UNREAD,
         &[

@@ -58,12 +58,7 @@ fn rights(connection: &Connection, admin: AdminNo) -> Result<HashMap<Term, Water
     while let Some(row) = rows.next().map_err(trouble)? {
         let (term, texts): (String, String) = (row.get(0).map_err(trouble)?, row.get(1).map_err(trouble)?);
         let term = term.parse().map_err(|_| Trouble::Damaged("a right of an operator is no term".to_owned()))?;
-        let mut since = Watermarks::default();
-        for text in texts.split_whitespace() {
-            let Position { epoch, next } = position(text)?;
-            since.raise(epoch, &next);
-        }
-        rights.insert(term, since);
+        rights.insert(term, watermarks(&texts)?);
     }
     Ok(rights)
 }
@@ -83,35 +78,67 @@ fn everywhere(connection: &Connection, here: Option<&Position>) -> Result<Waterm
     Ok(all)
 }
 
+/// Whether all of his rights were seen before.
+pub fn knows(connection: &Connection, viewer: &Viewer) -> Result<bool, Trouble> {
+    let known = rights(connection, viewer.admin)?;
+    Ok(viewer.terms().all(|term| known.contains_key(&term)))
+}
+
 /// A new operator has read the past, and so has he of what a new right shows him.
 pub fn meet(connection: &mut Connection, viewer: &Viewer, here: Option<&Position>) -> Result<(), Trouble> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
     let known = rights(&transaction, viewer.admin)?;
-    let now: HashSet<Term> = viewer.terms().collect();
-    if now.len() == known.len() && now.iter().all(|term| known.contains_key(term)) {
+    // What this sight lacks is not forgotten: another token of the same operator may have it, and what he has not read
+    // through it would be taken for read when that comes again.
+    let new: HashSet<Term> = viewer.terms().filter(|term| !known.contains_key(term)).collect();
+    if new.is_empty() {
         return Ok(());
     }
-    let (admin, mut since) = (operator(viewer.admin), String::new());
+    let admin = operator(viewer.admin);
     let all = everywhere(&transaction, here)?;
     if known.is_empty() {
         for (epoch, next) in &all.0 {
             raise(&transaction, viewer.admin, *epoch, next)?;
         }
-    } else {
-        for (&epoch, next) in &all.0 {
-            since.push_str(&format!("{} ", Position { epoch, next: next.clone() }));
-        }
     }
-    for gone in known.keys().filter(|term| !now.contains(term)) {
-        // Should it come again, it is a new one.
-        let delete = "DELETE FROM operator_right WHERE operator = ? AND term = ?";
-        transaction.execute(delete, params![admin, gone.to_string()]).map_err(trouble)?;
-    }
-    for new in now.iter().filter(|term| !known.contains_key(term)) {
+    let since = if known.is_empty() { String::new() } else { texts(&all) };
+    for new in new {
         let insert = "INSERT INTO operator_right (operator, term, since) VALUES (?, ?, ?)";
-        transaction.execute(insert, params![admin, new.to_string(), since.trim_end()]).map_err(trouble)?;
+        transaction.execute(insert, params![admin, new.to_string(), since]).map_err(trouble)?;
     }
     transaction.commit().map_err(trouble)
+}
+
+/// A partition ends before what some have read of it: marks end there as well.
+pub fn cut(transaction: &Transaction<'_>, epoch: Epoch, partition: usize, end: u64) -> Result<(), Trouble> {
+    for (table, column) in [("watermark", "position"), ("operator_right", "since")] {
+        let mut question = transaction.prepare(&format!("SELECT rowid, {column} FROM {table}")).map_err(trouble)?;
+        let mut rows = question.query([]).map_err(trouble)?;
+        while let Some(row) = rows.next().map_err(trouble)? {
+            let (number, text): (i64, String) = (row.get(0).map_err(trouble)?, row.get(1).map_err(trouble)?);
+            let mut marks = watermarks(&text)?;
+            if marks.cut(epoch, partition, end) {
+                let update = format!("UPDATE {table} SET {column} = ? WHERE rowid = ?");
+                transaction.execute(&update, params![texts(&marks), number]).map_err(trouble)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Positions, one after the other.
+fn watermarks(texts: &str) -> Result<Watermarks, Trouble> {
+    let mut marks = Watermarks::default();
+    for text in texts.split_whitespace() {
+        let Position { epoch, next } = position(text)?;
+        marks.raise(epoch, &next);
+    }
+    Ok(marks)
+}
+
+fn texts(marks: &Watermarks) -> String {
+    let text = |(&epoch, next): (&Epoch, &Vector)| Position { epoch, next: next.clone() }.to_string();
+    marks.0.iter().map(text).collect::<Vec<String>>().join(" ")
 }
 
 /// Moves a watermark forward where `next` is further.
@@ -152,9 +179,18 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
     };
     match mark {
         Mark::Read(ids) => {
+            let mut early: u32 = transaction
+                .prepare_cached(EARLY)
+                .and_then(|mut question| question.query_row([admin], |row| row.get(0)))
+                .map_err(trouble)?;
             for id in ids {
                 match number_of(&transaction, *id)? {
-                    None => except(id, true, false)?,
+                    // Ids that never come are forgotten after a while; so many are no clicks.
+                    None if early >= EARLY_AT_MOST => 0,
+                    None => {
+                        early += 1;
+                        except(id, true, false)?
+                    }
                     // What is somebody else's stays as it is.
                     Some(number) if visible(&transaction, viewer, number)?.is_some() => except(id, true, true)?,
                     Some(_) => 0,
@@ -206,6 +242,11 @@ fn forget(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Ve
     }
     Ok(())
 }
+
+/// Clicks of one operator whose notification has yet to come.
+const EARLY_AT_MOST: u32 = 2_000;
+pub const EARLY: &str =
+    "SELECT count(*) FROM exception INDEXED BY exception_early_of WHERE operator = ? AND recorded = 0";
 
 pub const BY_ID: &str = "SELECT number FROM notification WHERE id = ?";
 

@@ -87,7 +87,7 @@ CREATE TABLE watermark (
   epoch    INTEGER NOT NULL,
   position TEXT    NOT NULL,
   PRIMARY KEY (operator, epoch)
-) WITHOUT ROWID;
+);
 
 -- ... the rights that were seen, with the place at which those began that came later, one position per log, ...
 CREATE TABLE operator_right (
@@ -95,7 +95,7 @@ CREATE TABLE operator_right (
   term     TEXT    NOT NULL,
   since    TEXT    NOT NULL,
   PRIMARY KEY (operator, term)
-) WITHOUT ROWID;
+);
 
 -- ... and what was marked by itself.
 CREATE TABLE exception (
@@ -109,6 +109,7 @@ CREATE TABLE exception (
 CREATE INDEX exception_by_id ON exception (id);
 CREATE INDEX exception_unread ON exception (operator) WHERE read = 0;
 CREATE INDEX exception_early ON exception (marked) WHERE recorded = 0;
+CREATE INDEX exception_early_of ON exception (operator) WHERE recorded = 0;
 
 -- Records that nobody can be shown, as they were.
 CREATE TABLE dead_letter (

@@ -11,7 +11,7 @@ use super::{
         dead_letters::write_headers,
         row::{headers_text, shape_number},
     },
-    epoch_number, index, signed, trouble, unsigned,
+    epoch_number, index, read_state, signed, trouble, unsigned,
 };
 use crate::notification::Epoch;
 
@@ -43,6 +43,9 @@ pub fn record(connection: &mut Connection, batch: &Batch) -> Result<Written, Tro
     let now = Timestamp::now().as_millisecond();
     for advance in &batch.advances {
         moves(&transaction, epoch, advance)?;
+        if advance.from.is_some_and(|from| advance.to < from) {
+            read_state::cut(&transaction, batch.epoch, advance.partition, advance.to)?;
+        }
     }
     if !batch.advances.is_empty() {
         // Not by a time: clocks go back.

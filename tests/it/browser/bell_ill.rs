@@ -9,7 +9,14 @@ use super::{
     looks::is_fine,
     somebody,
 };
-use crate::harness::{browser::Tab, until, wire::Wire};
+use crate::harness::{
+    Server,
+    browser::{Profile, Tab},
+    posts::Service,
+    sse::Stream,
+    until,
+    wire::Wire,
+};
 
 const SAYS: &str = "document.querySelector('.state span').textContent";
 
@@ -174,5 +181,77 @@ async fn where_nothing_is_kept_the_pages_show_what_memory_has_and_count_by_thems
         tab.until(&format!("{TITLES}.length === 0")).await;
         tab.close().await;
     }
+    stage.profile.done().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_other_rights_nothing_of_before_is_shown_and_a_list_that_was_refused_is_asked_for_again() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    let tab = staged(&stage, &[one(1, "2026-11-20T14:00:00Z")]).await;
+    let hello = |scope: &str| json!({"type": "hello", "hello": {"heartbeatSeconds": 15, "scope": scope}});
+    let live = json!({"type": "status", "status": {"live": true}});
+    stage.profile.say(&hello("mine")).await;
+    stage.profile.say(&live).await;
+    let says = [json!({"type": "gap", "position": "p2", "gap": {"reason": "scope"}}), hello("others")];
+    for (n, word) in says.into_iter().enumerate() {
+        lists(&stage, &[one(n + 2, "2026-11-20T14:00:00Z")]).await;
+        stage.profile.say(&word).await;
+        tab.until(&format!("{TITLES}.join() === 'event {}'", n + 2)).await;
+    }
+    stage.profile.leave_alone("**/timeline?*").await;
+    stage.profile.refuse("**/timeline?*", 401).await;
+    stage.profile.say(&json!({"type": "gap", "position": "p3", "gap": {"reason": "lost"}})).await;
+    tab.until(&format!("{NOTE}.startsWith('목록을 불러오지 못했습니다.')")).await;
+    lists(&stage, &[one(9, "2026-11-20T14:09:00Z")]).await;
+    stage.profile.say(&hello("others")).await;
+    tab.until(&format!("{TITLES}[0] === 'event 9' && document.querySelector('.note').hidden")).await;
+    stage.profile.done().await;
+}
+
+/// What somebody did himself is no news to him, on no device.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_did_oneself_is_read() {
+    let Some(profile) = Profile::new().await else { return };
+    profile.answer_with("**/demo/traffic", "application/json", r#"{"pace":"calm"}"#).await;
+    let server = Server::demo(&[]).await;
+    let tab = profile.open(&format!("http://{}/sse.html", server.address)).await;
+    tab.until(LIVE).await;
+    for admin in [70001, 70002] {
+        let data = json!({"mallNo": 1001, "claimNo": admin, "claimType": "RETURN", "orderNo": "1",
+                          "claimStatusType": "RETURN_DONE", "treatmentAdminNo": admin, "treatmentAdminName": "누구"});
+        let event = json!({"type": "claim.status_changed", "data": data});
+        assert_eq!(Service::new(server.address, "demo-publisher").publish(&event).await.status, 202);
+    }
+    tab.until(&format!("{TITLES}.length === 2 && {SEEN}.length === 1 && {BADGE} === '1'")).await;
+    until("the server knows", async || {
+        let asked = Stream::get(server.address, "/timeline", &[("Authorization", "Bearer demo-70001")]).await;
+        let list: Value = serde_json::from_str(&asked.unwrap().rest().await.unwrap()).unwrap();
+        list["items"][1]["read"] == true && list["items"][0]["read"] == false
+    })
+    .await;
+    profile.done().await;
+}
+
+/// A count that is told before what was missed is told counts that too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_loaded_is_counted_once() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    let unread = json!([{"notification": one(1, "2026-11-20T14:01:00Z"), "read": false}]);
+    let page = json!({"items": unread, "next": "further", "position": "p1"}).to_string();
+    stage.profile.answer_with("**/timeline?*", "application/json", &page).await;
+    stage.profile.answer_with("**/timeline/unread-count", "application/json", r#"{"unread":3}"#).await;
+    let frames = [
+        json!({"type": "hello", "position": "p1", "hello": {"heartbeatSeconds": 15, "unread": 3}}),
+        json!({"type": "notification", "position": "p2", "notification": one(2, "2026-11-20T14:02:00Z")}),
+        json!({"type": "status", "status": {"live": true}}),
+    ];
+    stage.profile.converse_with("**/ws?*", &frames.map(|frame| frame.to_string())).await;
+    let tab = with_token(&stage, "/websocket.html", &somebody()).await;
+    tab.until(&format!("{LIVE} && {TITLES}.length === 2")).await;
+    assert_eq!(tab.value(BADGE).await, "3");
+    // From now on one more each.
+    let next = json!({"type": "notification", "position": "p3", "notification": one(3, "2026-11-20T14:03:00Z")});
+    stage.profile.say(&next).await;
+    tab.until(&format!("{BADGE} === '4' && {TITLES}.length === 3")).await;
     stage.profile.done().await;
 }

@@ -194,10 +194,15 @@ async fn who_is_removed_from_a_mall_finds_nothing_of_it_any_more() {
     let mut heard: Vec<&str> = listener.story.heard.iter().map(|(title, _)| title.as_str()).collect();
     heard.sort_unstable();
     assert_eq!(heard, ["both", "the other mall"]);
-    // Back again: a right gained later shows the past as read.
+    // Back again: what he has not read is still unread. What a right shows that he has never had counts as read.
     accounts.change(&token, Some(answer(7, &[1001, 1002], None, false)));
     until("he is back", async || inbox.all("").await.len() == 4).await;
-    assert_eq!(inbox.unread().await, 3, "what the new right alone shows is the past");
+    assert_eq!(inbox.unread().await, 4);
+    publisher.tell("mall:1003", "mall:1003", "of a third mall").await;
+    until("it is recorded", async || server.metric("allim_timeline_rows_total{outcome=\"stored\"}").await >= 5.0).await;
+    accounts.change(&token, Some(answer(7, &[1001, 1002, 1003], None, false)));
+    until("he is promoted", async || inbox.all("").await.len() == 5).await;
+    assert_eq!(inbox.unread().await, 4, "what the new right shows is the past");
 }
 
 #[tokio::test(flavor = "multi_thread")]

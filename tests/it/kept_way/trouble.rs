@@ -274,6 +274,13 @@ async fn fault_36_while_the_store_is_ill_live_goes_on_and_then_all_is_there() {
     assert!(refused.head.contains("retry-after") && asked.elapsed() < Duration::from_secs(10), "{}", refused.head);
     let mut second = Listener::open(server.address, &token, None).await;
     second.live().await;
+    // Who is known needs nothing written, also not of a process that has just begun.
+    let mut server = server;
+    server.signal("KILL");
+    server.ended().await;
+    let server = server.again().await;
+    assert_eq!(inbox.page("").await["items"], json!([]));
+    until("it says so again", async || server.log().contains("nothing can be recorded")).await;
     held.let_go();
     inbox.has(100).await;
     assert_eq!(inbox.titles().await, in_order(&publisher));

@@ -91,7 +91,13 @@ impl Reference {
         if !batch.advances.iter().all(stands) {
             return Err(Trouble::Elsewhere);
         }
-        for &Advance { partition, to, life, .. } in &batch.advances {
+        for &Advance { partition, to, life, from } in &batch.advances {
+            if from.is_some_and(|from| to < from) {
+                for person in self.people.values_mut() {
+                    person.read.cut(batch.epoch, partition, to);
+                    person.rights.values_mut().for_each(|since| _ = since.cut(batch.epoch, partition, to));
+                }
+            }
             let log = self.logs.entry(batch.epoch.0).or_default();
             log.resize(log.len().max(partition + 1), None);
             log[partition] = Some(Recorded { next: to, life });
@@ -251,13 +257,12 @@ impl Reference {
         }
         let person = self.person(viewer);
         let is_new = person.rights.is_empty();
-        let before = std::mem::take(&mut person.rights);
-        let since = |term: Term| match before.get(&term) {
-            Some(since) => since.clone(),
-            None if is_new => Watermarks::default(),
-            None => everywhere.clone(),
-        };
-        person.rights = viewer.terms().map(|term| (term, since(term))).collect();
+        for term in viewer.terms() {
+            person
+                .rights
+                .entry(term)
+                .or_insert_with(|| if is_new { Watermarks::default() } else { everywhere.clone() });
+        }
         if is_new {
             for (epoch, next) in &everywhere.0 {
                 person.read.raise(*epoch, next);
