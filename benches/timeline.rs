@@ -291,7 +291,7 @@ async fn others(store: &dyn Store, malls: u64, number: u64) {
     filters(store, &viewer).await;
     let unread = timed("unread count, nothing is read", || store.unread(Arc::clone(&viewer))).await.unwrap();
     let position = unread.position.unwrap();
-    timed("first sight", || store.meet(Arc::clone(&viewer), None)).await.unwrap();
+    timed("first sight", || store.meet(Arc::clone(&viewer), position.clone())).await.unwrap();
     timed("unread count, everything is read", || store.unread(Arc::clone(&viewer))).await.unwrap();
     filters(store, &viewer).await;
     let everything = store.list(Arc::clone(&viewer), Filter::default(), None, 100).await.unwrap();

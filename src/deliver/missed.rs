@@ -175,14 +175,14 @@ impl Past {
 
     /// A place that somebody names, and no place that is yet to come. None: it is of a log that never was.
     pub async fn no_further_than_here(&self, position: &Position) -> Result<Option<Position>, Trouble> {
-        let end = match self.hub.here().filter(|here| here.epoch == position.epoch) {
-            Some(here) => here.next,
-            None => {
-                let Some(timeline) = &self.timeline else { return Ok(None) };
-                let recorded = timeline.recorded(position.epoch).await?;
-                Vector::new(recorded.iter().map(|partition| partition.map_or(0, |recorded| recorded.next)).collect())
-            }
-        };
+        let Some(timeline) = &self.timeline else { return Ok(None) };
+        let recorded = timeline.recorded(position.epoch).await?;
+        let mut end =
+            Vector::new(recorded.iter().map(|partition| partition.map_or(0, |recorded| recorded.next)).collect());
+        // While memory is being refilled the store is further.
+        if let Some(here) = self.hub.here().filter(|here| here.epoch == position.epoch) {
+            end.raise(&here.next);
+        }
         let least = end.iter().map(|(partition, end)| end.min(position.next.get(partition))).collect();
         Ok((end.partitions() > 0).then(|| Position { epoch: position.epoch, next: Vector::new(least) }))
     }
@@ -210,7 +210,10 @@ impl Past {
     /// The first sight of somebody, or of a right of his: the past counts as read.
     pub async fn meet(&self, viewer: &Arc<Viewer>) -> Result<(), Trouble> {
         let Some(timeline) = &self.timeline else { return Ok(()) };
-        timeline.meet(viewer, self.hub.here().map(|here| here.position())).await
+        // While nobody knows where the log ends, nobody knows what the past is.
+        let is_known = self.hub.state().borrow().known;
+        let here = self.hub.here().filter(|_| is_known).map(|here| here.position());
+        timeline.meet(viewer, here).await
     }
 
     /// The unread that memory has and the timeline will have.

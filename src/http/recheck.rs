@@ -236,6 +236,8 @@ impl Recheck {
                     entry.watched.viewer = Arc::clone(&now);
                 }
                 if other {
+                    // What a new right shows him counts as unread from here on, not from when he looks.
+                    let _ = streams.past().meet(&now).await;
                     streams.rights(id, shard, now).await;
                 }
             }

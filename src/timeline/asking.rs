@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use crate::{
 
 /// A person waits for a list, and a stream for what it missed.
 const DEADLINE: Duration = Duration::from_millis(1500);
+const SPEAK_EVERY: Duration = Duration::from_secs(60);
 /// Questions under way at once.
 const AT_ONCE: usize = 64;
 /// Operators whose rights are known to be known.
@@ -30,13 +31,21 @@ pub struct Timeline {
     turns: Arc<Semaphore>,
     /// Whom the store has met with these rights, by their hash.
     met: Arc<Mutex<HashMap<AdminNo, u64>>>,
+    /// When damage was last said.
+    spoke: Arc<Mutex<Option<Instant>>>,
     metrics: Metrics,
 }
 
 impl Timeline {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, metrics: Metrics) -> Timeline {
-        Timeline { store, turns: Arc::new(Semaphore::new(AT_ONCE)), met: Arc::default(), metrics }
+        Timeline {
+            store,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            met: Arc::default(),
+            spoke: Arc::default(),
+            metrics,
+        }
     }
 
     async fn ask<T>(&self, question: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
@@ -47,15 +56,25 @@ impl Timeline {
         let answer = timeout(DEADLINE, in_turn).await.unwrap_or_else(|_| Err(Trouble::Ill("too slow".to_owned())));
         if let Err(trouble) = &answer {
             self.metrics.timeline_failures.inc();
-            match trouble {
-                Trouble::Damaged(_) => tracing::error!(
-                    %trouble,
-                    "move the timeline's file away and start again: it is read anew from Kafka, as far back as the topic goes"
-                ),
-                trouble => tracing::debug!(%trouble, "the timeline did not answer"),
-            }
+            self.say(trouble);
         }
         answer
+    }
+
+    /// Damage once a minute: whoever asks again and again must not fill the log.
+    fn say(&self, trouble: &Trouble) {
+        let now = Instant::now();
+        let mut spoke = self.spoke.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(trouble, Trouble::Damaged(_)) && spoke.is_none_or(|at| now.duration_since(at) >= SPEAK_EVERY) {
+            *spoke = Some(now);
+            tracing::error!(
+                %trouble,
+                "put a backup in the place of the timeline's file, or move the timeline's file away, and start again: what is \
+                 missing is read anew from Kafka, as far back as the topic goes; without a backup everything counts as read"
+            );
+        } else {
+            tracing::debug!(%trouble, "the timeline did not answer");
+        }
     }
 
     /// A page of what this viewer may see, newest first.
@@ -101,7 +120,8 @@ impl Timeline {
         self.ask(self.store.mark(Arc::clone(viewer), mark, Timestamp::now())).await
     }
 
-    /// To be called whenever somebody comes: what was there before he, or one of his rights, counts as read.
+    /// To be called whenever somebody comes: what was there before he, or one of his rights, counts as read. While it is not
+    /// known where the log ends (no `here`) only those go on who are known.
     pub async fn meet(&self, viewer: &Arc<Viewer>, here: Option<Position>) -> Result<(), Trouble> {
         let mut rights = DefaultHasher::new();
         viewer.terms().for_each(|term| term.hash(&mut rights));
@@ -110,7 +130,11 @@ impl Timeline {
         if met().get(&viewer.admin) == Some(&rights) {
             return Ok(());
         }
-        self.ask(self.store.meet(Arc::clone(viewer), here)).await?;
+        match here {
+            Some(here) => self.ask(self.store.meet(Arc::clone(viewer), here)).await?,
+            None if self.ask(self.store.knows(Arc::clone(viewer))).await? => {}
+            None => return Err(Trouble::Ill("it is not known yet what is past".to_owned())),
+        }
         let mut met = met();
         if met.len() >= MET {
             met.clear();

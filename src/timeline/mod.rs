@@ -250,7 +250,10 @@ pub trait Store: DeadLetters {
     fn mark(&self, viewer: Arc<Viewer>, mark: Mark, now: Timestamp) -> Answer<'_, ()>;
 
     /// The first sight of an operator, or of new rights: what is behind `here` counts as read.
-    fn meet(&self, viewer: Arc<Viewer>, here: Option<Position>) -> Answer<'_, ()>;
+    fn meet(&self, viewer: Arc<Viewer>, here: Position) -> Answer<'_, ()>;
+
+    /// Whether all rights of this viewer were met before.
+    fn knows(&self, viewer: Arc<Viewer>) -> Answer<'_, bool>;
 
     /// Takes away what was to be kept until `now` at the latest, a batch of it; returns how many that were.
     fn purge(&self, now: Timestamp, at_most: usize) -> Answer<'_, usize>;

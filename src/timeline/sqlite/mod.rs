@@ -204,15 +204,18 @@ impl Store for Sqlite {
         self.write(move |connection| read_state::mark(connection, &viewer, &mark, now))
     }
 
-    fn meet(&self, viewer: Arc<Viewer>, here: Option<Position>) -> Answer<'_, ()> {
+    fn meet(&self, viewer: Arc<Viewer>, here: Position) -> Answer<'_, ()> {
         Box::pin(async move {
             // Most are known, and then nothing has to be written, which may be impossible now.
-            let whom = Arc::clone(&viewer);
-            if self.readers.ask(move |connection| read_state::knows(connection, &whom)).await? {
+            if self.knows(Arc::clone(&viewer)).await? {
                 return Ok(());
             }
-            self.write(move |connection| read_state::meet(connection, &viewer, here.as_ref())).await
+            self.write(move |connection| read_state::meet(connection, &viewer, &here)).await
         })
+    }
+
+    fn knows(&self, viewer: Arc<Viewer>) -> Answer<'_, bool> {
+        self.readers.ask(move |connection| read_state::knows(connection, &viewer))
     }
 
     fn purge(&self, now: Timestamp, at_most: usize) -> Answer<'_, usize> {

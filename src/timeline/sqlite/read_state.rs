@@ -63,17 +63,14 @@ fn rights(connection: &Connection, admin: AdminNo) -> Result<HashMap<Term, Water
     Ok(rights)
 }
 
-/// Where every log stands, as far as the store and whoever asks know it.
-fn everywhere(connection: &Connection, here: Option<&Position>) -> Result<Watermarks, Trouble> {
+/// Where every log stands, as far as the store knows it.
+fn everywhere(connection: &Connection) -> Result<Watermarks, Trouble> {
     let mut question = connection.prepare_cached("SELECT DISTINCT epoch FROM recorded").map_err(trouble)?;
     let epochs: Result<Vec<i64>, _> = question.query_map([], |row| row.get(0)).map_err(trouble)?.collect();
     let mut all = Watermarks::default();
     for number in epochs.map_err(trouble)? {
         let epoch = super::epoch_of(number);
         all.raise(epoch, &replay::vector(&write::recorded(connection, epoch)?));
-    }
-    if let Some(Position { epoch, next }) = here {
-        all.raise(*epoch, next);
     }
     Ok(all)
 }
@@ -85,7 +82,7 @@ pub fn knows(connection: &Connection, viewer: &Viewer) -> Result<bool, Trouble> 
 }
 
 /// A new operator has read the past, and so has he of what a new right shows him.
-pub fn meet(connection: &mut Connection, viewer: &Viewer, here: Option<&Position>) -> Result<(), Trouble> {
+pub fn meet(connection: &mut Connection, viewer: &Viewer, here: &Position) -> Result<(), Trouble> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(trouble)?;
     let known = rights(&transaction, viewer.admin)?;
     // What this sight lacks is not forgotten: another token of the same operator may have it, and what he has not read
@@ -95,7 +92,8 @@ pub fn meet(connection: &mut Connection, viewer: &Viewer, here: Option<&Position
         return Ok(());
     }
     let admin = operator(viewer.admin);
-    let all = everywhere(&transaction, here)?;
+    let mut all = everywhere(&transaction)?;
+    all.raise(here.epoch, &here.next);
     if known.is_empty() {
         for (epoch, next) in &all.0 {
             raise(&transaction, viewer.admin, *epoch, next)?;
@@ -210,7 +208,7 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
             let mut all = Watermarks::default();
             if newest_log(&transaction)?.is_some_and(|newest| newest.epoch == position.epoch) {
                 // Whoever stands in the newest log has the others behind him.
-                all = everywhere(&transaction, None)?;
+                all = everywhere(&transaction)?;
                 all.0.remove(&position.epoch);
             }
             all.raise(position.epoch, &position.next);

@@ -220,18 +220,18 @@ for_every_engine!(a_batch_is_all_or_nothing_and_twice_is_once, store, {
 for_every_engine!(who_comes_late_has_read_what_was_before, store, {
     write(store, (0..5).map(|offset| row(offset, "mall:1,mall:10", None)).collect()).await.unwrap();
     let newcomer = operator(7, &[1]);
-    store.meet(Arc::clone(&newcomer), Some(position(&[6]))).await.unwrap();
+    store.meet(Arc::clone(&newcomer), position(&[6])).await.unwrap();
     assert_eq!(unread(store, &newcomer).await, 0);
     // 5 was in memory when he came, 6 came after him.
     write(store, (5..7).map(|offset| row(offset, "mall:1", None)).collect()).await.unwrap();
     write(store, (7..9).map(|offset| row(offset, "mall:10", None)).collect()).await.unwrap();
     assert_eq!(offsets(store, &newcomer, &UNREAD).await, [6]);
     let promoted = operator(7, &[1, 10]);
-    store.meet(Arc::clone(&promoted), None).await.unwrap();
+    store.meet(Arc::clone(&promoted), position(&[0])).await.unwrap();
     write(store, vec![row(9, "mall:10", None)]).await.unwrap();
     assert_eq!(offsets(store, &promoted, &UNREAD).await, [9, 6], "read of the new mall what is older than the right");
-    store.meet(Arc::clone(&newcomer), None).await.unwrap();
-    store.meet(Arc::clone(&promoted), None).await.unwrap();
+    store.meet(Arc::clone(&newcomer), position(&[0])).await.unwrap();
+    store.meet(Arc::clone(&promoted), position(&[0])).await.unwrap();
     let why = "another token of his may lack the right for a while: what he has not read is not read for that";
     assert_eq!(offsets(store, &promoted, &UNREAD).await, [9, 6], "{why}");
 });

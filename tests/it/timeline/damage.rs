@@ -57,7 +57,7 @@ fn original() -> Original {
         }
         for viewer in viewers() {
             let ids = (0..5).map(|n| rows[n * 7].notification.id).collect();
-            store.meet(Arc::clone(&viewer), None).await.unwrap();
+            store.meet(Arc::clone(&viewer), Position { epoch: EPOCH, next: Vector::default() }).await.unwrap();
             store.mark(viewer, Mark::Unread(ids), time(1)).await.unwrap();
         }
         open = Some(with_wal(&path));

@@ -247,14 +247,12 @@ impl Reference {
         }
     }
 
-    pub fn meet(&mut self, viewer: &Viewer, here: Option<&Position>) {
+    pub fn meet(&mut self, viewer: &Viewer, here: &Position) {
         let mut everywhere = Watermarks::default();
         for &epoch in self.logs.keys() {
             everywhere.raise(Epoch(epoch), &self.vector(Epoch(epoch)));
         }
-        if let Some(Position { epoch, next }) = here {
-            everywhere.raise(*epoch, next);
-        }
+        everywhere.raise(here.epoch, &here.next);
         let person = self.person(viewer);
         let is_new = person.rights.is_empty();
         for term in viewer.terms() {

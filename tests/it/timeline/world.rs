@@ -259,13 +259,11 @@ impl World {
     }
 
     async fn meet(&mut self, person: usize, ahead: Option<u64>) -> Result<(), Fault> {
-        let here = ahead.and_then(|ahead| {
-            let mut here = self.reference.position()?;
-            here.next.set(0, here.next.get(0) + ahead);
-            Some(here)
-        });
+        let nowhere = || Position { epoch: Epoch(1), next: Vector::default() };
+        let mut here = self.reference.position().unwrap_or_else(nowhere);
+        here.next.set(0, here.next.get(0) + ahead.unwrap_or(0));
         let viewer = Arc::clone(&self.people[person]);
-        self.reference.meet(&viewer, here.as_ref());
+        self.reference.meet(&viewer, &here);
         well("meet", self.store.meet(viewer, here).await)
     }
 
