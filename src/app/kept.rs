@@ -40,7 +40,7 @@ pub fn open(settings: &config::Settings) -> anyhow::Result<Option<(File, Arc<dyn
     let store = Sqlite::open(path).map_err(|trouble| match trouble {
         Trouble::Damaged(why) => anyhow!(
             "the timeline {shown} is damaged: {why}. Move it away and start again: it is read anew from Kafka, as far \
-             back as the topic goes; what was marked as read is lost with it, unless you have a backup"
+             back as the topic goes; what was marked is lost with it, and everything counts as read, unless you have a backup"
         ),
         trouble => anyhow!("{trouble}"),
     });

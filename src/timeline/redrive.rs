@@ -36,7 +36,7 @@ pub struct Which {
     /// All that were never redriven, the oldest first.
     #[arg(long, conflicts_with = "numbers")]
     pub all: bool,
-    /// Also those that were redriven before, as after a redrive that was killed. Nobody is shown the same twice.
+    /// Also those that were redriven before, as after a redrive that was killed. It stays one notification.
     #[arg(long, requires = "numbers")]
     pub again: bool,
 }
@@ -68,7 +68,7 @@ pub async fn run(
     producer.close().await;
     let Done { sent, taken, failed, why } = done?;
     for number in taken.iter().take(LINES) {
-        writeln!(out, "{number} was redriven before; --again sends it once more, and shows nobody the same twice")?;
+        writeln!(out, "{number} was redriven before; --again sends it once more; it stays one notification")?;
     }
     if taken.len() > LINES {
         writeln!(out, "and {} more were redriven before", taken.len() - LINES)?;

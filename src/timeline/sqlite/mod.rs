@@ -5,6 +5,7 @@
 
 mod beside;
 pub mod dead_letters;
+mod file;
 mod hands;
 mod list;
 #[cfg(test)]
@@ -15,12 +16,7 @@ mod replay;
 mod rows;
 mod write;
 
-use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -31,6 +27,8 @@ use super::{
 };
 use crate::notification::{AdminNo, Epoch, NotificationId, Position, Viewer};
 pub use beside::{Beside, NotOpen};
+use file::Opened;
+pub use file::lock;
 use hands::Hands;
 
 /// `Allm`, so that `file` knows what it looks at.
@@ -48,22 +46,7 @@ const WAITING: usize = 256;
 pub struct Sqlite {
     writer: Arc<Hands>,
     readers: Arc<Hands>,
-}
-
-/// Whoever holds it is the only server on this file. The system frees the lock of a process that died.
-pub fn lock(path: &Path) -> Result<File, String> {
-    let shown = path.display();
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file =
-        File::create(PathBuf::from(name)).map_err(|error| format!("{shown} cannot be written beside: {error}"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(format!(
-            "another allim records into {shown}; with SQLite a timeline belongs to one server: name another file with ALLIM_DATABASE_URL"
-        )),
-        Err(TryLockError::Error(error)) => Err(format!("{shown} cannot be locked: {error}")),
-    }
+    opened: Arc<Opened>,
 }
 
 impl Sqlite {
@@ -74,6 +57,18 @@ impl Sqlite {
         Ok(Sqlite {
             writer: Arc::new(Hands::start("timeline-write", vec![writer], WAITING)?),
             readers: Arc::new(Hands::start("timeline-read", readers?, WAITING)?),
+            opened: Arc::new(Opened::at(path)?),
+        })
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let opened = Arc::clone(&self.opened);
+        self.writer.ask(move |connection| {
+            opened.is_there()?;
+            job(connection)
         })
     }
 }
@@ -182,7 +177,7 @@ impl Store for Sqlite {
     }
 
     fn record(&self, batch: Arc<Batch>) -> Answer<'_, Written> {
-        self.writer.ask(move |connection| write::record(connection, &batch))
+        self.write(move |connection| write::record(connection, &batch))
     }
 
     fn list(&self, viewer: Arc<Viewer>, filter: Filter, before: Option<Place>, limit: usize) -> Answer<'_, List> {
@@ -206,7 +201,7 @@ impl Store for Sqlite {
     }
 
     fn mark(&self, viewer: Arc<Viewer>, mark: Mark, now: Timestamp) -> Answer<'_, ()> {
-        self.writer.ask(move |connection| read_state::mark(connection, &viewer, &mark, now))
+        self.write(move |connection| read_state::mark(connection, &viewer, &mark, now))
     }
 
     fn meet(&self, viewer: Arc<Viewer>, here: Option<Position>) -> Answer<'_, ()> {
@@ -216,11 +211,11 @@ impl Store for Sqlite {
             if self.readers.ask(move |connection| read_state::knows(connection, &whom)).await? {
                 return Ok(());
             }
-            self.writer.ask(move |connection| read_state::meet(connection, &viewer, here.as_ref())).await
+            self.write(move |connection| read_state::meet(connection, &viewer, here.as_ref())).await
         })
     }
 
     fn purge(&self, now: Timestamp, at_most: usize) -> Answer<'_, usize> {
-        self.writer.ask(move |connection| purge::purge(connection, now, at_most))
+        self.write(move |connection| purge::purge(connection, now, at_most))
     }
 }

@@ -223,6 +223,11 @@ pub fn mark(connection: &mut Connection, viewer: &Viewer, mark: &Mark, now: Time
     transaction.commit().map_err(trouble)
 }
 
+/// Clicks of one operator whose notification has yet to come.
+const EARLY_AT_MOST: u32 = 2_000;
+pub const EARLY: &str =
+    "SELECT count(*) FROM exception INDEXED BY exception_early_of WHERE operator = ? AND recorded = 0";
+
 /// What was marked by itself before there. Not before where the watermark is: that may be an older mark, and somebody
 /// marked unread since then.
 fn forget(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Vector) -> Result<(), Trouble> {
@@ -242,11 +247,6 @@ fn forget(transaction: &Transaction<'_>, admin: AdminNo, epoch: Epoch, next: &Ve
     }
     Ok(())
 }
-
-/// Clicks of one operator whose notification has yet to come.
-const EARLY_AT_MOST: u32 = 2_000;
-pub const EARLY: &str =
-    "SELECT count(*) FROM exception INDEXED BY exception_early_of WHERE operator = ? AND recorded = 0";
 
 pub const BY_ID: &str = "SELECT number FROM notification WHERE id = ?";
 

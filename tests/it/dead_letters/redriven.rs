@@ -40,7 +40,7 @@ async fn what_was_mended_arrives_once_as_what_it_was() {
     assert_eq!(store.redriven(), [(1, true), (2, false), (3, true), (4, true)]);
     // Twice is nothing, and again is nothing that anybody sees.
     let twice = store.redrives(kafka.address, &["redrive", "1"]);
-    assert_eq!(twice, "1 was redriven before; --again sends it once more, and shows nobody the same twice\n");
+    assert_eq!(twice, "1 was redriven before; --again sends it once more; it stays one notification\n");
     assert_eq!(topics::appended(kafka.address, 1).await, 3);
     store.redrives(kafka.address, &["redrive", "--again", "1"]);
     assert_eq!(topics::appended(kafka.address, 1).await, 4);

@@ -201,6 +201,36 @@ async fn fault_41_a_second_server_on_one_file_ends_with_one_line() {
     assert_eq!(Inbox::of(&server, &token(7, &[1001], None, false)).page("").await["items"], json!([]));
 }
 
+/// SQLite would go on in a file that is gone, and lose with the process what it had said to be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_taken_away_is_written_no_more() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let mut server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let token = token(7, &[1001], None, false);
+    let inbox = Inbox::of(&server, &token);
+    publisher.tell("mall:1001", "a", "one").await;
+    inbox.has(1).await;
+    for suffix in ["", "-wal", "-shm"] {
+        std::fs::remove_file(format!("{}{suffix}", file(&server).display())).unwrap();
+    }
+    let marking = inbox.post(&json!({ "ids": ["AAAAAAAAAAAAAAAAAAAAAA"] })).await;
+    assert_eq!((marking.status, marking.json()["code"].as_str()), (503, Some("timeline_unavailable")));
+    publisher.tell("mall:1001", "a", "two").await;
+    until("it says so", async || server.log().contains("is not the file any more that was opened")).await;
+    server.signal("TERM");
+    server.ended().await;
+    let server = server.again().await;
+    Inbox::of(&server, &token).has(2).await;
+    // By another name it is the same file.
+    let link = server.data.join("link.sqlite");
+    std::os::unix::fs::symlink(file(&server), &link).unwrap();
+    let url = format!("sqlite:{}", link.display());
+    let mut second = Server::spawn_with(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url)]);
+    assert_eq!(second.ended().await.code(), Some(1), "{}", second.log());
+    assert!(second.log().contains("another allim records into"), "{}", second.log());
+}
+
 /// Nothing is served from a file that is not what was written; the way back is said.
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_40_a_damaged_file_is_refused_with_the_way_back() {
