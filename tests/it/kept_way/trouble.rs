@@ -195,6 +195,7 @@ async fn fault_41_a_second_server_on_one_file_ends_with_one_line() {
     let url = format!("sqlite:{}", file(&server).display());
     let mut second = Server::spawn_with(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url)]);
     assert_eq!(second.ended().await.code(), Some(1), "{}", second.log());
+    until("it says why", async || second.log().contains("another allim")).await;
     let log = second.log();
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("another allim records into") && log.contains("ALLIM_DATABASE_URL"), "{log}");
@@ -228,7 +229,7 @@ async fn a_file_that_is_taken_away_is_written_no_more() {
     let url = format!("sqlite:{}", link.display());
     let mut second = Server::spawn_with(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url)]);
     assert_eq!(second.ended().await.code(), Some(1), "{}", second.log());
-    assert!(second.log().contains("another allim records into"), "{}", second.log());
+    until("it says why", async || second.log().contains("another allim records into")).await;
 }
 
 /// Nothing is served from a file that is not what was written; the way back is said.
@@ -258,7 +259,8 @@ async fn fault_40_a_damaged_file_is_refused_with_the_way_back() {
     let url = format!("sqlite:{}", path.display());
     let mut second = Server::spawn_with(&kafka, &accounts, &[("ALLIM_DATABASE_URL", &url)]);
     assert_eq!(second.ended().await.code(), Some(1), "{}", second.log());
-    assert!(second.log().contains("is damaged") && second.log().contains("Move it away"), "{}", second.log());
+    until("it says why", async || second.log().contains("is damaged")).await;
+    assert!(second.log().contains("Move it away"), "{}", second.log());
     // As it says.
     std::fs::remove_file(&path).unwrap();
     let server = server.again().await;
