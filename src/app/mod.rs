@@ -212,6 +212,7 @@ impl Server {
             identity,
             streams: streams.clone(),
             catalogue: settings.catalogue.clone(),
+            marking: http::Turns::default(),
             recheck: recheck.clone(),
             limits: settings.http.limits(),
             tickets: Tickets::new(cluster_key(settings)?, settings.ticket_life),

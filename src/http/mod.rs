@@ -56,6 +56,7 @@ pub use management::router as management;
 pub use proxies::Network;
 pub use publish::Publishing;
 pub use recheck::Recheck;
+pub use timeline::Turns;
 
 use crate::{
     deliver::Streams,
@@ -113,6 +114,7 @@ pub struct Doors {
     pub identity: Identity,
     pub streams: Streams,
     pub catalogue: Catalogue,
+    pub marking: Turns,
     pub recheck: Recheck,
     pub limits: Limits,
     pub tickets: Tickets,

@@ -170,6 +170,36 @@ async fn what_is_marked_is_read_everywhere_and_a_newcomer_has_read_the_past() {
     assert_eq!(inbox.unread().await, 1);
 }
 
+/// A page believes the last word.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_marks_at_once_the_last_word_is_the_last_count() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let token = token(7, &[1001], None, false);
+    let inbox = Inbox::of(&server, &token);
+    let mut listener = Listener::open(server.address, &token, None).await;
+    listener.live().await;
+    for i in 0..40 {
+        publisher.tell("mall:1001", "mall:1001", &format!("{i}")).await;
+    }
+    inbox.has(40).await;
+    let ids: Vec<String> =
+        inbox.all("").await.iter().map(|item| item["notification"]["id"].as_str().unwrap().to_owned()).collect();
+    for some in ids.chunks(20) {
+        let clicks = some.iter().map(|id| {
+            let inbox = &inbox;
+            async move { inbox.reads(&[id]).await }
+        });
+        futures::future::join_all(clicks).await;
+        let mut last = Value::Null;
+        for _ in some {
+            last = listener.event("read").await.json();
+        }
+        assert_eq!(last["unread"].as_u64(), Some(inbox.unread().await), "{last}");
+    }
+}
+
 /// Rights are those of now, also for what was addressed to me in person.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_removed_from_a_mall_finds_nothing_of_it_any_more() {
