@@ -16,6 +16,8 @@ use crate::notification::{MallNo, Term, Viewer};
 pub const LOOKED_AT_MOST: usize = 20_000;
 /// So many unread are found by themselves, whatever was read since.
 const FEW: usize = 5_000;
+/// Of the records that one page shows; the one that passes it is shown as well. Answers wait for slow readers in memory.
+const BYTES: usize = 1 << 20;
 /// Read of a term at first, and then: most operators have many terms of which few have anything new.
 const FIRST: usize = 8;
 const THEN: usize = 128;
@@ -137,12 +139,13 @@ struct Page<'c> {
     filter: &'c Filter,
     marks: Marks,
     limit: usize,
+    bytes: usize,
     list: List,
 }
 
 impl Page<'_> {
     fn is_full(&self) -> bool {
-        self.list.items.len() == self.limit
+        self.list.items.len() == self.limit || self.bytes >= BYTES
     }
 
     /// What the row says decides, not what led to it.
@@ -155,6 +158,7 @@ impl Page<'_> {
             && severity.is_none_or(|severity| severity as u8 == found.severity);
         let read = read_state::is_read(self.connection, self.viewer, &self.marks, &found, &through)?;
         if fits && !(*unread && read) {
+            self.bytes += notification.record().value.len();
             self.list.items.push(Listed { stored: found.stored, read });
         }
         Ok(())
@@ -182,7 +186,7 @@ pub fn list(
     let position = replay::newest_log(&moment)?;
     let marks = read_state::marks(&moment, viewer)?;
     let list = List { position, ..List::default() };
-    let mut page = Page { connection: &moment, viewer, filter, marks, limit, list };
+    let mut page = Page { connection: &moment, viewer, filter, marks, limit, bytes: 0, list };
     let few = if filter.unread { read_state::few_unread(&moment, viewer, &page.marks, FEW)? } else { None };
     match few {
         Some(claims) => of_few(&mut page, claims, before)?,

@@ -170,6 +170,23 @@ async fn what_is_marked_is_read_everywhere_and_a_newcomer_has_read_the_past() {
     assert_eq!(inbox.unread().await, 1);
 }
 
+/// A hundred of the largest would be an answer of many megabytes, and wait in memory for who reads it slowly.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_large_ones_is_a_short_one() {
+    let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
+    let server = Server::start(&kafka, &accounts, &[]).await;
+    let publisher = Publisher::new(kafka.address);
+    let inbox = Inbox::of(&server, &token(7, &[1001], None, false));
+    for i in 0..20 {
+        publisher.tell_padded("mall:1001", "mall:1001", &format!("{i}"), 200_000).await;
+    }
+    inbox.has(20).await;
+    let page = inbox.page("limit=100").await;
+    assert_eq!((page["items"].as_array().unwrap().len(), page["next"].is_string()), (6, true));
+    let all: Vec<String> = (0..20).map(|i| i.to_string()).collect();
+    assert_eq!(inbox.titles().await, all);
+}
+
 /// A page believes the last word.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_marks_at_once_the_last_word_is_the_last_count() {

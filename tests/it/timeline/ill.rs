@@ -18,7 +18,15 @@ use super::{
 use crate::harness::{program::skip, until};
 
 async fn listed(store: &dyn Store) -> usize {
-    store.list(operator(7, &[1]), Filter::default(), None, 1_000).await.unwrap().items.len()
+    let (mut all, mut next) = (0, None);
+    loop {
+        let page = store.list(operator(7, &[1]), Filter::default(), next, 1_000).await.unwrap();
+        all += page.items.len();
+        next = page.next;
+        if next.is_none() {
+            return all;
+        }
+    }
 }
 
 #[tokio::test]
