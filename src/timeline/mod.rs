@@ -233,7 +233,7 @@ pub trait Store: DeadLetters {
     /// Writes all of it, or nothing; [`Trouble::Elsewhere`] where an advance does not begin where the store stands.
     fn record(&self, batch: Arc<Batch>) -> Answer<'_, Written>;
 
-    /// A page of what this viewer may see now, before `before`.
+    /// A page of what this viewer may see now, before `before`: `limit` of it, or about a megabyte.
     fn list(&self, viewer: Arc<Viewer>, filter: Filter, before: Option<Place>, limit: usize) -> Answer<'_, List>;
 
     /// Whether all that this viewer missed since `from` is here, and no more than `most`.
