@@ -107,8 +107,6 @@ export function bellPanel({ changed, makeOne, download }) {
     badge.textContent = many > 99 ? "99+" : String(many);
     button.ariaLabel = t().bell(badge.textContent);
     if (!list || element.hidden) return;
-    mall.hidden = malls.size < 2;
-    if (mall.options.length <= malls.size) choices(mall, [["", t().anyMall], ...malls]);
     const words = t()[`list.${list.state}`] ?? said;
     if (words && note.textContent !== words) announce(words);
     note.textContent = words;
@@ -118,6 +116,9 @@ export function bellPanel({ changed, makeOne, download }) {
     newer.hidden = fresh === 0;
     newer.textContent = t().newer(fresh);
     const children = lines();
+    // Behind the lines, which name the malls.
+    mall.hidden = malls.size < 2;
+    if (mall.options.length <= malls.size) choices(mall, [["", t().anyMall], ...malls]);
     if (rest || list.older) children.push(more);
     else if (children.length === 0) children.push(empty());
     // Whoever reads further down stays there, whatever is put above or below.
