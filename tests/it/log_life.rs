@@ -39,12 +39,13 @@ async fn fault_06_a_topic_created_anew_is_a_gap_and_is_read_from_its_beginning()
     }
     assert_eq!(listener.story.gaps, ["epoch"]);
     assert!(since.elapsed() < Duration::from_secs(15), "told only after {:?}", since.elapsed());
-    while !listener.story.titles().ends_with(&["new 9"]) {
+    // Until the new id was noticed Apache Kafka may have let the client read on; what counts is what comes behind the gap.
+    let before = listener.story.titles().len();
+    while !listener.story.titles()[before..].ends_with(&["new 9"]) {
         listener.event("message").await;
     }
-    let heard = listener.story.titles();
     let after: Vec<_> = (0..10).map(|i| format!("new {i}")).collect();
-    assert_eq!(heard[heard.len() - 10..], after, "from its first record, in order");
+    assert_eq!(listener.story.titles()[before..], after, "from its first record, in order");
     // A position of the old log, and one of the new.
     let mut back = Listener::open(server.address, &operator, old.as_deref()).await;
     back.live().await;
