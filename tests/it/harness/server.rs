@@ -246,6 +246,9 @@ impl Drop for Server {
         if let Ok(key) = std::fs::read_to_string(self.data.join("cluster.key")) {
             secrets::text(key.trim());
         }
+        if std::thread::panicking() {
+            eprintln!("the server that this was about said:\n{}", self.log());
+        }
         let [screen, log, metrics] = [&self.stdout, &self.stderr, &self.metrics]
             .map(|text| text.lock().unwrap_or_else(PoisonError::into_inner).clone());
         secrets::none_in(&[("the screen", &screen), ("the log", &log), ("a page of metrics", &metrics)]);
