@@ -142,6 +142,11 @@ impl Drop for Program {
     }
 }
 
+/// What a machine does not let us do, whatever is installed: said where nothing captures it.
+pub fn cannot(what: &str, why: &str) {
+    apache::say(&format!("SKIPPED {what}: {why}"));
+}
+
 /// Says it where nothing captures it; an error where everything has to run.
 pub fn skip(what: &str, missing: &str) {
     assert!(!apache::everything_is_required(), "{what} cannot run: {missing}");

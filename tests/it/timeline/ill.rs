@@ -15,7 +15,7 @@ use super::{
     engines::folder,
     recording::{Recording, record},
 };
-use crate::harness::{program::skip, until};
+use crate::harness::{program::cannot, until};
 
 async fn listed(store: &dyn Store) -> usize {
     let (mut all, mut next) = (0, None);
@@ -77,7 +77,7 @@ fn fill(path: &Path) {
 async fn fault_39_a_full_disk_stops_the_recorder_and_it_heals() {
     let folder = folder();
     let Some(small) = Small::mount(folder.path().join("small"), 24) else {
-        return skip("a full disk", "a tmpfs of our own, which root may mount");
+        return cannot("a full disk", "no tmpfs can be mounted here, which takes root");
     };
     let path = small.0.join("timeline.db");
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
