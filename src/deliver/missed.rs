@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use crate::{
     hub::{GapReason, Hub, Item, Page, Place, Scan},
-    notification::{Catalogue, Notification, NotificationId, Position, Term, Vector, Viewer},
-    timeline::{COUNTED_AT_MOST, Marks, Missed, Missing, Most, Timeline, Trouble},
+    notification::{Catalogue, Coordinates, Notification, NotificationId, Position, Term, Vector, Viewer},
+    timeline::{COUNTED_AT_MOST, Marks, Missed, Missing, Most, Recorded, Timeline, Trouble},
 };
 
 /// What a stream brings from the timeline at most; of more the list is the better reader.
@@ -176,9 +176,7 @@ impl Past {
     /// A place that somebody names, and no place that is yet to come. None: it is of a log that never was.
     pub async fn no_further_than_here(&self, position: &Position) -> Result<Option<Position>, Trouble> {
         let Some(timeline) = &self.timeline else { return Ok(None) };
-        let recorded = timeline.recorded(position.epoch).await?;
-        let mut end =
-            Vector::new(recorded.iter().map(|partition| partition.map_or(0, |recorded| recorded.next)).collect());
+        let mut end = Recorded::vector(&timeline.recorded(position.epoch).await?);
         // While memory is being refilled the store is further.
         if let Some(here) = self.hub.here().filter(|here| here.epoch == position.epoch) {
             end.raise(&here.next);
@@ -199,8 +197,11 @@ impl Past {
         let unread = timeline.unread(viewer).await?;
         let (marks, mut count) = (unread.marks, unread.count);
         let Some(from) = unread.position.or_else(|| self.hub.recorded()) else { return Ok(count) };
+        if count >= COUNTED_AT_MOST {
+            return Ok(COUNTED_AT_MOST);
+        }
         let not_there_yet = self.not_there_yet(viewer, &from, &marks);
-        if count < COUNTED_AT_MOST && !not_there_yet.is_empty() {
+        if !not_there_yet.is_empty() {
             let marked = timeline.exceptions(viewer.admin, not_there_yet.clone()).await?;
             count += not_there_yet.iter().filter(|id| !marked.contains(&(**id, true))).count();
         }
@@ -227,11 +228,7 @@ impl Past {
         let (mut ids, mut from) = (Vec::new(), from.next.clone());
         while let Ok(Scan::Found { items, through }) = self.hub.scan(here.life, &from, page, wanted) {
             let unread = items.iter().filter(|item| {
-                let at = crate::notification::Coordinates {
-                    epoch: here.epoch,
-                    partition: item.partition,
-                    offset: item.offset,
-                };
+                let at = Coordinates { epoch: here.epoch, partition: item.partition, offset: item.offset };
                 let terms = item.notification.audience.terms().iter().copied();
                 let reaches = |term: &Term| term.includes(viewer, item.notification.mall);
                 !marks.is_read(at, &terms.filter(reaches).collect::<Vec<Term>>())

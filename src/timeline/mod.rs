@@ -74,6 +74,14 @@ pub struct Recorded {
     pub life: u32,
 }
 
+impl Recorded {
+    /// The next offsets of them all; a partition of which nothing is recorded stands at its beginning.
+    #[must_use]
+    pub fn vector(partitions: &[Option<Recorded>]) -> Vector {
+        Vector::new(partitions.iter().map(|partition| partition.map_or(0, |recorded| recorded.next)).collect())
+    }
+}
+
 /// Moves one partition's place in the store, if it still is where we think.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ingest::{Broken, Kept},
-    notification::{Coordinates, Epoch, Position, Vector},
+    notification::{Coordinates, Epoch, Position},
     telemetry::Metrics,
 };
 
@@ -342,8 +342,8 @@ impl Writer {
     }
 
     fn publish(&self) {
-        let next = self.recorded.iter().map(|partition| partition.map_or(0, |recorded| recorded.next));
-        self.kept.send_replace(KeptAt::At(Position { epoch: self.epoch, next: Vector::new(next.collect()) }));
+        let next = Recorded::vector(&self.recorded);
+        self.kept.send_replace(KeptAt::At(Position { epoch: self.epoch, next }));
     }
 
     fn is_well(&mut self) {

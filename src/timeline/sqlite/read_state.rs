@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 
 use super::{
-    super::{COUNTED_AT_MOST, Mark, Marks, Place, Trouble, Unread, Watermarks},
+    super::{COUNTED_AT_MOST, Mark, Marks, Place, Recorded, Trouble, Unread, Watermarks},
     epoch_number, index,
     list::LOOKED_AT_MOST,
-    replay::{self, newest_log},
+    replay::newest_log,
     rows::{self, Claim, Found, includes},
     signed, trouble, write,
 };
@@ -70,7 +70,7 @@ fn everywhere(connection: &Connection) -> Result<Watermarks, Trouble> {
     let mut all = Watermarks::default();
     for number in epochs.map_err(trouble)? {
         let epoch = super::epoch_of(number);
-        all.raise(epoch, &replay::vector(&write::recorded(connection, epoch)?));
+        all.raise(epoch, &Recorded::vector(&write::recorded(connection, epoch)?));
     }
     Ok(all)
 }

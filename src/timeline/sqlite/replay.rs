@@ -34,11 +34,7 @@ pub fn newest_log(connection: &Connection) -> Result<Option<Position>, Trouble> 
         .and_then(|mut question| question.query_row([], |row| row.get(0)).optional())
         .map_err(trouble)?;
     let Some(epoch) = epoch.map(epoch_of) else { return Ok(None) };
-    Ok(Some(Position { epoch, next: vector(&write::recorded(connection, epoch)?) }))
-}
-
-pub fn vector(recorded: &[Option<Recorded>]) -> Vector {
-    Vector::new(recorded.iter().map(|partition| partition.map_or(0, |recorded| recorded.next)).collect())
+    Ok(Some(Position { epoch, next: Recorded::vector(&write::recorded(connection, epoch)?) }))
 }
 
 /// What is visible of a partition, in order, and up to where that is all: of no term more than `limit` places. What a log
@@ -84,7 +80,10 @@ fn entry(row: &Row<'_>, epoch: i64, partition: i64) -> rusqlite::Result<Entry> {
     Ok(Entry { offset: unsigned(offset), life, claim, bytes: super::index(row.get(6)?) })
 }
 
-fn span(from: &Position, recorded: &Vector) -> Vec<(usize, (u64, u64))> {
+/// Partitions, and of each from where to where.
+type Span = Vec<(usize, (u64, u64))>;
+
+fn span(from: &Position, recorded: &Vector) -> Span {
     let here = |(partition, to)| (partition, (from.next.get(partition), to));
     recorded.iter().map(here).filter(|(_, (from, to))| from < to).collect()
 }
@@ -107,18 +106,27 @@ fn missing(connection: &Connection, epoch: i64, span: &[(usize, (u64, u64))]) ->
     Ok(None)
 }
 
+/// How far the log is recorded, and what of each partition lies between; else why that is not all here.
+fn between(connection: &Connection, from: &Position) -> Result<Result<(Vector, Span), Missed>, Trouble> {
+    let recorded = write::recorded(connection, from.epoch)?;
+    if recorded.is_empty() {
+        return Ok(Err(Missed::Unknown));
+    }
+    let recorded = Recorded::vector(&recorded);
+    let span = span(from, &recorded);
+    Ok(match missing(connection, epoch_number(from.epoch), &span)? {
+        Some(reason) => Err(Missed::Gap { reason, recorded }),
+        None => Ok((recorded, span)),
+    })
+}
+
 pub fn weigh(connection: &mut Connection, viewer: &Viewer, from: &Position, most: Most) -> Result<Missed, Trouble> {
     let moment = connection.transaction().map_err(trouble)?;
     let epoch = epoch_number(from.epoch);
-    let recorded = write::recorded(&moment, from.epoch)?;
-    if recorded.is_empty() {
-        return Ok(Missed::Unknown);
-    }
-    let recorded = vector(&recorded);
-    let span = span(from, &recorded);
-    if let Some(reason) = missing(&moment, epoch, &span)? {
-        return Ok(Missed::Gap { reason, recorded });
-    }
+    let (recorded, span) = match between(&moment, from)? {
+        Ok(between) => between,
+        Err(missed) => return Ok(missed),
+    };
     let (mut items, mut bytes) = (0, 0);
     for (partition, range) in span {
         let (entries, all_before) = of_partition(&moment, viewer, epoch, partition, range, most.items + 1)?;
@@ -137,15 +145,10 @@ type Ahead = (usize, Peekable<IntoIter<Entry>>, u64);
 pub fn missed(connection: &mut Connection, viewer: &Viewer, from: &Position, page: Most) -> Result<Missed, Trouble> {
     let moment = connection.transaction().map_err(trouble)?;
     let epoch = epoch_number(from.epoch);
-    let recorded = write::recorded(&moment, from.epoch)?;
-    if recorded.is_empty() {
-        return Ok(Missed::Unknown);
-    }
-    let recorded = vector(&recorded);
-    let span = span(from, &recorded);
-    if let Some(reason) = missing(&moment, epoch, &span)? {
-        return Ok(Missed::Gap { reason, recorded });
-    }
+    let span = match between(&moment, from)? {
+        Ok((_, span)) => span,
+        Err(missed) => return Ok(missed),
+    };
     let mut through = from.next.clone();
     let mut partitions: Vec<Ahead> = Vec::new();
     for (partition, range) in span {

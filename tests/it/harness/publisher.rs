@@ -52,6 +52,13 @@ impl Publisher {
         self.sent.lock().unwrap().clone()
     }
 
+    /// The titles of the same, in the order that Kafka gave them.
+    pub fn in_order(&self) -> Vec<String> {
+        let mut sent = self.sent();
+        sent.sort_by_key(|sent| (sent.partition, sent.offset));
+        sent.into_iter().map(|sent| sent.title).collect()
+    }
+
     /// An event of an unknown type with an audience of its own: `key` decides the partition.
     pub async fn tell(&self, audience: &str, key: &str, title: &str) -> Sent {
         self.tell_padded(audience, key, title, 0).await

@@ -19,13 +19,6 @@ async fn publish(publisher: &Publisher, titles: impl Iterator<Item = String>) {
     }
 }
 
-/// In the order that Kafka gave them.
-fn in_order(publisher: &Publisher) -> Vec<String> {
-    let mut sent = publisher.sent();
-    sent.sort_by_key(|sent| (sent.partition, sent.offset));
-    sent.into_iter().map(|sent| sent.title).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn fifteen_hundred_missed_beyond_memory_come_in_order() {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
@@ -72,7 +65,7 @@ async fn five_thousand_missed_are_one_gap_and_a_complete_list() {
     listener.live().await;
     assert_eq!(listener.story.gaps.len(), 1);
     // Newest first by Kafka's time, which a batch shares; within one partition the order is that of the offsets.
-    assert!(inbox.titles().await == in_order(&publisher), "the list is not complete, or not in order");
+    assert!(inbox.titles().await == publisher.in_order(), "the list is not complete, or not in order");
     let page = inbox.page("limit=1").await;
     let from_the_list = page["position"].as_str().unwrap();
     let mut from_there = Listener::open(server.address, &token, Some(from_the_list)).await;
@@ -103,14 +96,14 @@ async fn while_nothing_can_be_written_list_and_stream_together_are_complete() {
     listener.live().await;
     titles.extend(listener.story.heard.iter().map(|(title, _)| title.clone()));
     titles.sort();
-    let mut all = in_order(&publisher);
+    let mut all = publisher.in_order();
     all.sort();
     assert_eq!(titles, all, "each once");
     assert_eq!(inbox.unread().await, 100, "what waits is counted as well");
     held.let_go();
     inbox.has(100).await;
     until("it is well again", async || server.metric("allim_timeline_well").await == 1.0).await;
-    assert_eq!(inbox.titles().await, in_order(&publisher));
+    assert_eq!(inbox.titles().await, publisher.in_order());
 }
 
 /// Memory has passed what is not written yet: the list is complete later, and whoever was told so hears when.
@@ -145,7 +138,7 @@ async fn what_is_neither_remembered_nor_written_is_in_the_list_later() {
     assert_eq!(kept.as_object().unwrap().len(), 1, "{kept}");
     let mut both: Vec<String> = inbox.titles().await;
     both.extend(listener.story.heard.iter().map(|(title, _)| title.clone()));
-    let all = in_order(&publisher);
+    let all = publisher.in_order();
     let missing: Vec<&String> = all.iter().filter(|title| !both.contains(title)).collect();
     assert!(missing.is_empty(), "neither in the list nor on the stream: {missing:?}");
 }
@@ -167,7 +160,7 @@ async fn a_restart_loses_nothing_of_the_timeline_and_goes_on_recording() {
         publish(&publisher, (0..50).map(|i| format!("after {round} {i}"))).await;
         Inbox::of(&server, "demo-70001").has(200 + 50 * (round + 1)).await;
     }
-    assert_eq!(Inbox::of(&server, "demo-70001").titles().await, in_order(&publisher));
+    assert_eq!(Inbox::of(&server, "demo-70001").titles().await, publisher.in_order());
 }
 
 /// A click may come before its row is written.

@@ -16,13 +16,6 @@ async fn stored(server: &Server) -> f64 {
     server.metric("allim_timeline_rows_total{outcome=\"stored\"}").await
 }
 
-/// In the order that Kafka gave them.
-fn in_order(publisher: &Publisher) -> Vec<String> {
-    let mut sent = publisher.sent();
-    sent.sort_by_key(|sent| (sent.partition, sent.offset));
-    sent.into_iter().map(|sent| sent.title).collect()
-}
-
 /// Killed at twenty moments in the middle of its writing; each time it goes on from where its file is.
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_42_killed_twenty_times_while_it_writes_the_timeline_has_each_once() {
@@ -53,7 +46,7 @@ async fn fault_42_killed_twenty_times_while_it_writes_the_timeline_has_each_once
     publishing.await.unwrap();
     let inbox = Inbox::of(&server, &token);
     inbox.has(kills * 40).await;
-    assert_eq!(inbox.titles().await, in_order(&publisher));
+    assert_eq!(inbox.titles().await, publisher.in_order());
     let of_the_file: String = tool(&file(&server)).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(of_the_file, "ok");
 }
@@ -88,7 +81,7 @@ async fn a_restored_backup_heals_from_kafka() {
     let server = server.again().await;
     let inbox = Inbox::of(&server, &token);
     inbox.has(50).await;
-    assert_eq!(inbox.titles().await, in_order(&publisher));
+    assert_eq!(inbox.titles().await, publisher.in_order());
     assert_eq!(inbox.unread().await, 49, "what was marked before the backup stays");
 }
 
@@ -127,7 +120,7 @@ async fn fault_12_and_13_what_an_engine_would_refuse_is_one_dead_letter_each() {
         all.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     };
     assert_eq!(values, bad, "as they were");
-    assert_eq!(inbox.titles().await, in_order(&publisher));
+    assert_eq!(inbox.titles().await, publisher.in_order());
 }
 
 /// One that the store will not have for what it is: found by halving, parked, and all others are there.
@@ -316,7 +309,7 @@ async fn fault_36_while_the_store_is_ill_live_goes_on_and_then_all_is_there() {
     until("it says so again", async || server.log().contains("nothing can be recorded")).await;
     held.let_go();
     inbox.has(100).await;
-    assert_eq!(inbox.titles().await, in_order(&publisher));
+    assert_eq!(inbox.titles().await, publisher.in_order());
     assert_eq!(listener.story.gaps, [""; 0]);
     until("it says so", async || server.log().contains("well again")).await;
 }
@@ -354,7 +347,7 @@ async fn fault_39_a_full_disk_stops_the_recorder_until_there_is_room() {
     assert!(server.log().contains("full"), "{}", server.log());
     assert!(mount(&["-o", "remount,size=64m", shown]));
     inbox.has(400).await;
-    assert_eq!(inbox.titles().await, in_order(&publisher));
+    assert_eq!(inbox.titles().await, publisher.in_order());
 }
 
 struct Unmount(String);
