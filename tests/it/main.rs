@@ -11,6 +11,7 @@ mod catching_up;
 mod crowded;
 mod dead_letters;
 mod demo_mall;
+mod documents;
 mod doors;
 mod drain;
 mod echo;
