@@ -74,7 +74,7 @@ fn unknown_labels(page: &Document) -> Vec<String> {
         let described = metrics.described().iter().find(|metric| metric.name == name);
         if described.and_then(|metric| metric.label) != Some(label) {
             breaches.push(format!("{}: {name} has no label {label}", page.path));
-        } else if !scrape.contains(&format!("{name}{{{label}=\"{value} 0\n")) {
+        } else if !scrape.contains(&format!("{name}{{{label}=\"{value}}} 0\n")) {
             breaches.push(format!("{}: {name}{{{label}=\"{value}}} is not there from the start", page.path));
         }
     }
