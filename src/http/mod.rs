@@ -30,7 +30,6 @@ mod tickets;
 mod timeline;
 mod upgrade;
 mod websocket;
-mod wrong;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -9,6 +9,7 @@ mod client;
 mod decode;
 mod ends;
 mod kept;
+pub mod members;
 mod native;
 mod notifications;
 mod pulse;
@@ -17,6 +18,7 @@ mod reader;
 mod rejected;
 mod signals;
 mod watchdog;
+pub mod wrong;
 
 use std::{sync::Arc, thread, time::Duration};
 
