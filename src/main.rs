@@ -8,8 +8,9 @@ use std::{
 
 use allim::{
     app,
-    config::{self, Purpose, Settings, cli},
+    config::{self, Broker, Purpose, Settings, cli},
     demo::accounts::{Accounts, viewers},
+    ingest::topics,
     publish::{AT_A_TERMINAL, check::Check, command, tail},
     telemetry, timeline,
 };
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let command = cli.command.unwrap_or(cli::Command::Serve);
     let purpose = match command {
-        cli::Command::Serve | cli::Command::CheckConfig => Purpose::Serve,
+        cli::Command::Serve | cli::Command::CheckConfig { .. } => Purpose::Serve,
         _ => Purpose::Command,
     };
     let settings = match config::load(purpose, cli.config.as_deref(), Path::new("."), &config::environment()) {
@@ -41,14 +42,16 @@ fn main() -> ExitCode {
 }
 
 fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
-    if matches!(command, cli::Command::CheckConfig) {
-        print!("{}", settings.report());
-        return Ok(());
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         match command {
-            cli::Command::CheckConfig => Ok(()),
+            cli::Command::CheckConfig { offline } => {
+                print!("{}", settings.report());
+                if !offline && settings.broker == Broker::Real {
+                    print!("{}", topics::report(&settings.ingest).await?);
+                }
+                Ok(())
+            }
             cli::Command::Serve => app::run(settings).await,
             cli::Command::Publish(order) if !order.check.is_empty() => {
                 // Of real people only the account service knows.

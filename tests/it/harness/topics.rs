@@ -26,6 +26,14 @@ pub async fn create(place: Place, partitions: i32, replicas: i32) {
     answers(place, partitions).await;
 }
 
+/// As somebody made it who did not read ours.
+pub async fn create_with(place: Place, partitions: i32, settings: &[(&str, &str)]) {
+    let topic = NewTopic::new(place.topic, partitions, TopicReplication::Fixed(1));
+    let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+    admin(place).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();
+    answers(place, partitions).await;
+}
+
 pub async fn delete(place: Place) {
     admin(place).delete_topics(&[place.topic], &options()).await.unwrap()[0].clone().unwrap();
 }
