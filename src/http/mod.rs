@@ -115,6 +115,8 @@ pub struct Doors {
     pub identity: Identity,
     pub streams: Streams,
     pub catalogue: Catalogue,
+    /// What may stand on the topics, for whoever publishes: AsyncAPI.
+    pub contract: Arc<serde_json::Value>,
     pub marking: Turns,
     pub recheck: Recheck,
     pub limits: Limits,

@@ -233,18 +233,9 @@ impl Problem {
             Problem::BadQuestion | Problem::TimelineUnavailable | Problem::TimelineDamaged => {
                 self.row_of_the_timeline()
             }
-            Problem::EnoughUnderWay => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "enough_under_way",
-                "Enough of yours is under way. Come back when something of it has ended.",
-            ),
-            Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
-            Problem::AccountsUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "accounts_unavailable",
-                "The account service gives no answer. Come back later with the same token.",
-            ),
-            Problem::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
+            Problem::EnoughUnderWay | Problem::Overload | Problem::AccountsUnavailable | Problem::Internal => {
+                self.row_of_the_server()
+            }
         }
     }
 }
@@ -337,6 +328,25 @@ impl Problem {
                 "timeline_damaged",
                 "The timeline is damaged and shows nothing rather than something wrong. Whoever runs it finds in its log what to do.",
             ),
+        }
+    }
+}
+
+impl Problem {
+    fn row_of_the_server(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Problem::EnoughUnderWay => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "enough_under_way",
+                "Enough of yours is under way. Come back when something of it has ended.",
+            ),
+            Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
+            Problem::AccountsUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "accounts_unavailable",
+                "The account service gives no answer. Come back later with the same token.",
+            ),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
         }
     }
 }

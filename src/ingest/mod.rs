@@ -5,6 +5,7 @@
 //! Nothing is ever committed, and no group is joined: a second node must not take anything away from the first.
 //! Two topics are read so: the notifications, and the signals that end or change somebody's rights.
 
+pub mod asyncapi;
 mod client;
 mod decode;
 mod ends;

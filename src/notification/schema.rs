@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::MOST_TERMS;
 
-/// Which JSON Schema is meant.
-pub const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// Which JSON Schema is meant: the one that every validator and AsyncAPI know.
+pub const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
 /// One to 2^63−1, without sign and leading zero; as a text up to 18 digits.
 const DIGITS: &str = "[1-9][0-9]{0,17}";
 

@@ -90,11 +90,13 @@ pub fn beginning(cookie: &str, demo: bool) -> openapi::OpenApi {
 pub fn described(routes: OpenApiRouter<Doors>, doors: &Doors) -> Router<Doors> {
     let (router, mut api) = routes.split_for_parts();
     let (shows, own) = OpenApiRouter::new().routes(routes!(document)).split_for_parts();
+    let (contract, its) = OpenApiRouter::new().routes(routes!(contract)).split_for_parts();
     api.merge(own);
+    api.merge(its);
     let mut document = serde_json::to_value(&api).expect("a document of texts has a JSON text");
     finish(&mut document, doors);
-    let body = serde_json::to_vec(&document).expect("a JSON value has a text");
-    router.merge(shows.layer(Extension(MadeOnce::new("application/json", body))))
+    let made = |document: &Value| Extension(MadeOnce::new("application/json", format!("{document:#}\n")));
+    router.merge(shows.layer(made(&document))).merge(contract.layer(made(&doors.contract)))
 }
 
 /// What can be asked here
@@ -135,6 +137,21 @@ fn finish(document: &mut Value, doors: &Doors) {
     examples::put_into(document, doors);
 }
 
+/// What may stand on the topics
+///
+/// For who publishes with a Kafka client: each type of event with its fields, and the rule that decides who sees it.
+#[utoipa::path(
+    get, path = "/asyncapi.json", operation_id = "describeTopics", tag = "about", security(()),
+    responses(
+        (status = 200, description = "AsyncAPI 3.", body = Object, content_type = "application/json", headers(("ETag" = String))),
+        (status = 304, description = "It is still the one whose `ETag` came as `If-None-Match`."),
+        refusals::Open,
+    ),
+)]
+async fn contract(Extension(contract): Extension<MadeOnce>, asked: HeaderMap) -> Response {
+    contract.answer(&asked)
+}
+
 /// As who publishes here writes one: it says whom it is for, or its type has a rule.
 fn event(doors: &Doors) -> Value {
     let types = doors.catalogue.types();
@@ -153,6 +170,7 @@ fn event(doors: &Doors) -> Value {
         },
         {
             "title": "A rule of its type finds them by its fields",
+            "description": "Which fields those are says `/asyncapi.json` of each type.",
             "properties": { "type": { "enum": ruled } },
         },
     ]);
