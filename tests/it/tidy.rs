@@ -42,6 +42,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
     ("kafka_protocol", &["demo/"]),
+    // What answers look like stands beside what they are made of.
+    ("utoipa", &["http/", "notification/event.rs", "notification/render.rs", "telemetry/readiness.rs"]),
+    ("utoipa_axum", &["http/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
     (
         "clap",
