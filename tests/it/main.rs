@@ -33,6 +33,7 @@ mod secrets;
 mod settings;
 mod signals;
 mod slow_readers;
+mod snippets;
 mod tickets;
 mod tidy;
 mod timeline;
