@@ -35,7 +35,10 @@ pub enum Command {
     /// Say what is wrong with the settings, or where each comes from.
     CheckConfig,
     /// Ask a running server whether it is ready; for container checks.
-    Health,
+    Health {
+        /// Where it listens; else where the settings say.
+        address: Option<SocketAddr>,
+    },
     /// Run the demo's account service alone.
     DemoAccounts {
         /// Where it listens.
