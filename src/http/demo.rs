@@ -21,9 +21,11 @@ use super::{
     origin::Page,
     problem::{Problem, Refusal},
     proof::Proof,
-    wrong::Wrong,
 };
-use crate::notification::{AdminNo, Viewer, json::read_object};
+use crate::{
+    ingest::wrong::Wrong,
+    notification::{AdminNo, Viewer, json::read_object},
+};
 
 /// How much goes on in the demo's shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]

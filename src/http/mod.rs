@@ -30,7 +30,6 @@ mod tickets;
 mod timeline;
 mod upgrade;
 mod websocket;
-mod wrong;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -114,6 +113,8 @@ pub struct Doors {
     pub identity: Identity,
     pub streams: Streams,
     pub catalogue: Catalogue,
+    /// What may stand on the topics, for whoever publishes: AsyncAPI.
+    pub contract: Arc<serde_json::Value>,
     pub marking: Turns,
     pub recheck: Recheck,
     pub limits: Limits,
@@ -136,6 +137,7 @@ pub fn routes(doors: Doors, readiness: Readiness) -> Router {
         .route("/notifications", get(listen::sse).post(publish::publish))
         .route("/ws", get(websocket::open))
         .route("/tickets", post(tickets::issue))
+        .route("/asyncapi.json", pages::document(&doors.contract))
         .merge(timeline::routes())
         .merge(management::health(readiness))
         .merge(demo)

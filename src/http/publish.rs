@@ -19,11 +19,13 @@ use super::{
     Doors, extract,
     origin::Page,
     problem::{Problem, Refusal},
-    wrong::{self, Wrong},
 };
 use crate::{
     identity::{NotAllowed, Publisher, Publishers},
-    ingest::{Decoder, RawRecord},
+    ingest::{
+        Decoder, RawRecord,
+        wrong::{self, Wrong},
+    },
     notification::{Coordinates, Epoch, Notification, Shape, Term, Viewer, json::read_object},
     publish::{
         Failed, Outgoing, Producer,

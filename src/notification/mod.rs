@@ -16,6 +16,7 @@ mod origin;
 mod position;
 mod render;
 mod replace;
+pub mod schema;
 mod sight;
 mod viewer;
 mod why_not;
