@@ -2,4 +2,5 @@
 
 mod created_anew;
 mod leaders;
+mod set_up;
 mod transactions;
