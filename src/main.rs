@@ -9,8 +9,8 @@ use std::{
 use allim::{
     app,
     config::{self, Purpose, Settings, cli},
-    demo::accounts::Accounts,
-    publish::{AT_A_TERMINAL, command, tail},
+    demo::accounts::{Accounts, viewers},
+    publish::{AT_A_TERMINAL, check::Check, command, tail},
     shutdown::Signals,
     telemetry, timeline,
 };
@@ -51,6 +51,12 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
         match command {
             cli::Command::CheckConfig => Ok(()),
             cli::Command::Serve => app::run(settings).await,
+            cli::Command::Publish(order) if !order.check.is_empty() => {
+                // Of real people only the account service knows.
+                let cast = if settings.is_demo() { viewers() } else { Vec::new() };
+                let check = Check { decoder: settings.ingest.decoder(settings.catalogue.clone()), cast };
+                Ok(check.files(&order.check, &mut io::stdout())?)
+            }
             cli::Command::Publish(order) => {
                 let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
                 Ok(command::run(

@@ -64,7 +64,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 
 /// A document that is made once, at the start.
 pub fn document<S: Clone + Send + Sync + 'static>(document: &Value) -> MethodRouter<S> {
-    served(JSON, format!("{document:#}\n").into())
+    served(JSON, document.to_string().into())
 }
 
 fn served<S: Clone + Send + Sync + 'static>(kind: &'static str, body: Bytes) -> MethodRouter<S> {

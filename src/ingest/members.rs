@@ -114,6 +114,10 @@ pub fn schema() -> Value {
     let all = |members: &[(&str, Kind)]| -> Map<String, Value> {
         members.iter().map(|(name, kind)| ((*name).to_owned(), schema_of(name, *kind))).collect()
     };
+    let mut in_cloud_events = all(CLOUD_EVENT);
+    for name in ["id", "source"] {
+        in_cloud_events.insert(name.to_owned(), json!({ "type": ["string", "integer"], "pattern": "\\S" }));
+    }
     json!({
         "$schema": words::DIALECT,
         "title": "The value of a record",
@@ -123,7 +127,7 @@ pub fn schema() -> Value {
         "required": ["type"],
         "properties": all(MEMBERS),
         "if": { "required": ["specversion"] },
-        "then": { "required": ["specversion", "id", "source"], "properties": all(CLOUD_EVENT) },
+        "then": { "required": ["specversion", "id", "source"], "properties": in_cloud_events },
     })
 }
 

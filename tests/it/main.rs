@@ -9,6 +9,7 @@ mod broker_trouble;
 mod browser;
 mod catching_up;
 mod containers;
+mod contract;
 mod crowded;
 mod dead_letters;
 mod demo_mall;

@@ -13,8 +13,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("telemetry", &["notification"]),
     ("identity", &["notification", "telemetry"]),
-    ("publish", &["notification", "telemetry"]),
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
+    // `ingest` for its decoder: what would become of a record is what becomes of it.
+    ("publish", &["notification", "ingest", "telemetry"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     // `publish` for dead letters, which go back into Kafka, and to a topic of their own.
     ("timeline", &["notification", "ingest", "publish", "telemetry"]),
@@ -300,7 +301,7 @@ pub fn bless() -> bool {
 }
 
 /// Compares a page with what it is made of; `BLESS=1` writes it.
-fn is_up_to_date(page: &str, made: &str) {
+pub fn is_up_to_date(page: &str, made: &str) {
     let file = package().join(page);
     if bless() {
         fs::write(&file, made).unwrap();
