@@ -12,6 +12,7 @@ use allim::{
     demo::accounts::{Accounts, viewers},
     ingest::topics,
     publish::{AT_A_TERMINAL, check::Check, command, tail},
+    shutdown::Signals,
     telemetry, timeline,
 };
 use anyhow::Context;
@@ -83,14 +84,20 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
                 };
                 Ok(timeline::command::run(&order, file, brokers, &mut BufWriter::new(io::stdout())).await?)
             }
-            cli::Command::Health => {
-                println!("{}", telemetry::health::ask(settings.http.listen).await?);
+            cli::Command::Health { address } => {
+                println!("{}", telemetry::health::ask(address.unwrap_or(settings.http.listen)).await?);
                 Ok(())
             }
             cli::Command::DemoAccounts { listen } => {
+                let mut signals = Signals::new().context("no signal can be received")?;
                 let accounts = Accounts::start(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
                 println!("demo accounts answer at {}; Ctrl-C ends them", accounts.url());
-                tokio::signal::ctrl_c().await.context("no signals")?;
+                if !listen.ip().is_loopback() {
+                    eprintln!(
+                        "{listen} is off loopback: a server that asks it lets in whoever knows the demo's tokens"
+                    );
+                }
+                signals.next().await;
                 accounts.stop().await;
                 Ok(())
             }

@@ -40,7 +40,10 @@ pub enum Command {
         offline: bool,
     },
     /// Ask a running server whether it is ready; for container checks.
-    Health,
+    Health {
+        /// Where it listens; else where the settings say.
+        address: Option<SocketAddr>,
+    },
     /// Run the demo's account service alone.
     DemoAccounts {
         /// Where it listens.

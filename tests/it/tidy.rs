@@ -25,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
     ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
-    ("main", &["app", "config", "ingest", "publish", "demo", "telemetry", "timeline"]),
+    ("main", &["app", "config", "ingest", "publish", "demo", "shutdown", "telemetry", "timeline"]),
 ];
 
 /// These name everybody: the one that joins, and the map.
