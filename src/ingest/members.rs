@@ -114,10 +114,7 @@ pub fn schema() -> Value {
     let all = |members: &[(&str, Kind)]| -> Map<String, Value> {
         members.iter().map(|(name, kind)| ((*name).to_owned(), schema_of(name, *kind))).collect()
     };
-    let mut in_cloud_events = all(CLOUD_EVENT);
-    for name in ["id", "source"] {
-        in_cloud_events.insert(name.to_owned(), json!({ "type": ["string", "integer"], "pattern": "\\S" }));
-    }
+    let not_blank = json!({ "type": ["string", "integer"], "pattern": "\\S" });
     json!({
         "$schema": words::DIALECT,
         "title": "The value of a record",
@@ -127,7 +124,11 @@ pub fn schema() -> Value {
         "required": ["type"],
         "properties": all(MEMBERS),
         "if": { "required": ["specversion"] },
-        "then": { "required": ["specversion", "id", "source"], "properties": in_cloud_events },
+        "then": {
+            "required": ["specversion", "id", "source"],
+            "properties": all(CLOUD_EVENT),
+            "allOf": [{ "properties": { "id": not_blank, "source": not_blank } }],
+        },
     })
 }
 

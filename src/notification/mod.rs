@@ -29,7 +29,7 @@ pub use json::Unreadable;
 pub use notification::{Coordinates, Headers, NotANotificationId, Notification, NotificationId, Record, Shape, Tenant};
 pub use origin::{NotAnOrigin, ORIGIN_HEADER, Origin};
 pub use position::{BadPosition, Epoch, Position, Vector};
-pub use render::Prepared;
+pub use render::{Prepared, Wire};
 pub use replace::{State, Verdict};
 pub use sight::Sight;
 pub use viewer::{Lang, Viewer};

@@ -8,6 +8,7 @@ mod broker;
 mod broker_trouble;
 mod browser;
 mod catching_up;
+mod containers;
 mod contract;
 mod crowded;
 mod dead_letters;

@@ -25,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
     ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
-    ("main", &["app", "config", "publish", "demo", "telemetry", "timeline"]),
+    ("main", &["app", "config", "ingest", "publish", "demo", "shutdown", "telemetry", "timeline"]),
 ];
 
 /// These name everybody: the one that joins, and the map.
@@ -42,6 +42,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
     ("kafka_protocol", &["demo/"]),
+    // What answers look like stands beside what they are made of.
+    ("utoipa", &["http/", "notification/event.rs", "notification/render.rs", "telemetry/readiness.rs"]),
+    ("utoipa_axum", &["http/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
     (
         "clap",

@@ -4,6 +4,7 @@ mod asyncapi;
 mod check;
 mod samples;
 mod schemas;
+pub mod topics;
 
 use std::path::{Path, PathBuf};
 
