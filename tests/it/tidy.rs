@@ -400,9 +400,15 @@ fn nothing_is_left_undone() {
 #[test]
 fn every_setting_is_on_its_page_and_no_page_names_another() {
     is_up_to_date("docs/settings.md", &table::page());
-    for page in
-        ["README.md", "ARCHITECTURE.md", "kafka/README.md", "docs/dead-letters.md", "docker-compose.yml", "Dockerfile"]
-    {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "kafka/README.md",
+        "kafka/README.ko.md",
+        "docs/dead-letters.md",
+        "docker-compose.yml",
+        "Dockerfile",
+    ] {
         let text = fs::read_to_string(package().join(page)).unwrap_or_default();
         none(unknown_variables(page, &text));
     }
