@@ -7,7 +7,8 @@ use crate::notification::{Catalogue, schema as words};
 
 /// What our script gives the topics: the same as for [`super::topics`].
 pub const PARTITIONS: i32 = 12;
-pub const RETENTION_MS: i64 = 14 * 24 * 3_600_000;
+pub const RETENTION_MS: i64 = 14 * DAY_MS;
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// The document for these topics and this catalogue, own types included.
 #[must_use]
@@ -98,14 +99,14 @@ fn channels(topic: &str, notifications: Map<String, Value>) -> Value {
             "Keyed by the operator's number. Whoever may write here can log people out: protect it.",
             json!({ "signal": { "$ref": "#/components/messages/signal" } }),
             1,
-            24 * 3_600_000,
+            DAY_MS,
         ),
         "deadLetters": of(
             format!("{topic}-dlt"),
             "In the partition of the record that it was.",
             json!({ "deadLetter": { "$ref": "#/components/messages/deadLetter" } }),
             PARTITIONS,
-            RETENTION_MS,
+            90 * DAY_MS,
         ),
     })
 }

@@ -18,6 +18,7 @@ mod questions;
 mod reader;
 mod rejected;
 mod signals;
+pub mod topics;
 mod watchdog;
 pub mod wrong;
 

@@ -89,7 +89,13 @@ fn for_nobody(object: &Map<String, Value>, shape: Shape, short: &str, decoder: &
         (None, Some(value)) => serde_json::from_value(value.clone()).ok(),
         (None, None) => None,
     };
+    // A mall that is no number has been complained about; it is not missing besides.
+    let bad_mall =
+        mall.is_none() && (event.envelope.mall.is_some() || event.fields.get("mallNo").is_some_and(|no| !no.is_null()));
     for complaint in decoder.catalogue.complaints(short, mall, &event.fields) {
+        if bad_mall && complaint == NoAudience::Missing("mallNo".to_owned()) {
+            continue;
+        }
         let detail = complaint.to_string();
         let (pointers, code) = match complaint {
             NoAudience::NoRule => (vec!["/audience".to_owned()], "required"),

@@ -9,7 +9,8 @@ use super::MOST_TERMS;
 
 /// Which JSON Schema is meant: the one that every validator and AsyncAPI know.
 pub const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
-/// One to 2^63−1, without sign and leading zero; as a text up to 18 digits.
+/// Up to 18 digits, without sign and leading zero: a little less than is read, so that also those who count in floats agree.
+const LARGEST: i64 = 999_999_999_999_999_999;
 const DIGITS: &str = "[1-9][0-9]{0,17}";
 
 /// The number of a mall, a partner or an admin; producers may write it as a text.
@@ -18,7 +19,7 @@ pub fn number() -> Value {
     json!({
         "type": ["integer", "string"],
         "minimum": 1,
-        "maximum": i64::MAX,
+        "maximum": LARGEST,
         "pattern": format!("^{DIGITS}$"),
     })
 }

@@ -13,8 +13,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("telemetry", &["notification"]),
     ("identity", &["notification", "telemetry"]),
-    ("publish", &["notification", "telemetry"]),
     ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
+    // `ingest` for its decoder: what would become of a record is what becomes of it.
+    ("publish", &["notification", "ingest", "telemetry"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     // `publish` for dead letters, which go back into Kafka, and to a topic of their own.
     ("timeline", &["notification", "ingest", "publish", "telemetry"]),
@@ -24,7 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
     ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
-    ("main", &["app", "config", "publish", "demo", "telemetry", "timeline"]),
+    ("main", &["app", "config", "ingest", "publish", "demo", "shutdown", "telemetry", "timeline"]),
 ];
 
 /// These name everybody: the one that joins, and the map.
@@ -303,7 +304,7 @@ pub fn bless() -> bool {
 }
 
 /// Compares a page with what it is made of; `BLESS=1` writes it.
-fn is_up_to_date(page: &str, made: &str) {
+pub fn is_up_to_date(page: &str, made: &str) {
     let file = package().join(page);
     if bless() {
         fs::write(&file, made).unwrap();

@@ -92,26 +92,25 @@ impl OfType<'_> {
     /// Without these nobody could be found who sees it.
     fn add_needs(&self, schema: &mut Value) {
         let rules = &self.entry.audience;
-        let always: Vec<&str> = unique(rules.iter().filter(|rule| rule.when().is_none()).flat_map(Rule::needs));
-        if !always.is_empty() {
-            schema["required"] = json!(always);
-        }
+        let always = rules.iter().filter(|rule| rule.when().is_none());
+        always.flat_map(Rule::needs).for_each(|place| want(schema, place));
         let sometimes: Vec<Value> = rules
             .iter()
             .filter_map(|rule| {
-                let codes = rule.when()?.codes().map(|(field, codes)| (field.to_owned(), json!({ "enum": codes })));
-                let (properties, named): (Map<_, _>, Vec<_>) =
-                    (codes.collect(), rule.when()?.codes().map(|(field, _)| field).collect());
-                Some(json!({
-                    "if": { "required": named, "properties": properties },
-                    "then": { "required": unique(rule.needs()) },
-                }))
+                let mut holds = json!({});
+                for (field, codes) in rule.when()?.codes() {
+                    want(&mut holds, field);
+                    holds["properties"][field] = json!({ "enum": codes });
+                }
+                let mut then = json!({});
+                rule.needs().for_each(|place| want(&mut then, place));
+                Some(json!({ "if": holds, "then": then }))
             })
             .collect();
         if sometimes.is_empty() {
             return;
         }
-        if always.is_empty() {
+        if rules.iter().all(|rule| rule.when().is_some()) {
             // None of them may hold: then there is no rule at all.
             schema["anyOf"] = sometimes.iter().map(|one| one["if"].clone()).collect();
         }
@@ -127,9 +126,10 @@ impl OfType<'_> {
         for name in first {
             properties.insert(name.to_owned(), Value::Null);
         }
+        let shown = Value::Object(example.clone());
         for (path, class) in all {
             let schema = self.property(path, class, example);
-            insert(&mut properties, path, schema);
+            insert(&mut properties, path, schema, Some(&shown));
         }
         properties
     }
@@ -180,31 +180,49 @@ impl OfType<'_> {
     }
 }
 
-fn unique<'r>(names: impl Iterator<Item = &'r str>) -> Vec<&'r str> {
-    let mut unique = Vec::new();
-    names.for_each(|name| {
-        if !unique.contains(&name) {
-            unique.push(name);
-        }
-    });
-    unique
+/// That this number is there, and not `null`, as are the objects around it.
+fn want(schema: &mut Value, path: &str) {
+    let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+    let required = &mut schema["required"];
+    match required.as_array_mut() {
+        Some(names) if names.iter().any(|known| known == name) => {}
+        Some(names) => names.push(name.into()),
+        None => *required = json!([name]),
+    }
+    let wanted = &mut schema["properties"][name];
+    if rest.is_empty() {
+        wanted["type"] = words::number()["type"].clone();
+    } else {
+        wanted["type"] = "object".into();
+        want(wanted, rest);
+    }
 }
 
-/// Into the objects that the path leads through.
-fn insert(properties: &mut Map<String, Value>, path: &str, schema: Value) {
-    match path.split_once('.') {
-        None => {
-            properties.insert(path.to_owned(), schema);
-        }
-        Some((name, rest)) => {
-            let object = properties.entry(name).or_insert(Value::Null);
-            if object.is_null() {
-                *object = json!({ "type": ["object", "null"], "properties": {} });
+/// Into the objects that the path leads through, or the lists of such where the example shows one.
+fn insert(properties: &mut Map<String, Value>, path: &str, schema: Value, example: Option<&Value>) {
+    let Some((name, rest)) = path.split_once('.') else {
+        properties.insert(path.to_owned(), schema);
+        return;
+    };
+    let shown = example.and_then(|example| example.get(name));
+    let object = json!({ "type": ["object", "null"], "properties": {} });
+    let there = properties.entry(name).or_insert(Value::Null);
+    let (inside, shown) = match shown {
+        Some(Value::Array(items)) => {
+            if there.is_null() {
+                *there = json!({ "type": ["array", "null"], "items": object });
             }
-            if let Some(inner) = object["properties"].as_object_mut() {
-                insert(inner, rest, schema);
-            }
+            (&mut there["items"], items.first())
         }
+        shown => {
+            if there.is_null() {
+                *there = object;
+            }
+            (there, shown)
+        }
+    };
+    if let Some(inner) = inside["properties"].as_object_mut() {
+        insert(inner, rest, schema, shown);
     }
 }
 
