@@ -23,6 +23,7 @@ mod jobs;
 mod kept_way;
 mod log_life;
 mod model;
+mod openapi;
 mod origins;
 mod other_clients;
 mod pages;
