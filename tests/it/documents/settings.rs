@@ -135,7 +135,8 @@ fn the_scripts_of_embedding_use_the_client_as_it_is() {
         let file = folder.path().join("bell.mjs");
         fs::write(&file, text.replace("https://allim.example.com/", &format!("{modules}/"))).unwrap();
         let options = ["--allowJs", "--checkJs", "--noEmit", "--target", "es2023", "--module", "esnext"];
-        let more = ["--moduleResolution", "bundler", "--lib", "es2023,dom,dom.iterable", "--types", "", "--strict", "false"];
+        let more =
+            ["--moduleResolution", "bundler", "--lib", "es2023,dom,dom.iterable", "--types", "", "--strict", "false"];
         let ended = Command::new(&compiler).args(options).args(more).arg(&file).output().unwrap();
         ended.status.success().then_some(()).ok_or(String::from_utf8_lossy(&ended.stdout).into_owned())
     };
