@@ -43,6 +43,7 @@ pub const COMMANDS: &[(&str, Runner)] = &[
          -d '{\"type\":\"notice.published\",\"audience\":\"mall:1001\",\"mallNo\":1001,\"title\":\"점검 안내\",\"id\":\"notice-3301\"}'",
         Walk("\"eventId\":\"notice-3301\""),
     ),
+    ("target/debug/allim publish --check kafka/samples/accepted_order.created.json", Walk("would be shown")),
     ("openssl rand -base64 32", Walk("=\n")),
     ("printf %s \"$KEY\" | sha256sum", Walk("  -\n")),
     ("target/debug/allim tail --token demo-70001", Endless("(status)  {\"live\":true}")),

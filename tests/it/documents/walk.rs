@@ -8,7 +8,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::commands::{COMMANDS, Runner};
+use super::{
+    commands::{COMMANDS, Runner},
+    package,
+};
 use crate::{
     first_run::{Pasted, first_run},
     harness::{PATIENCE, Server, apache, program, until},
@@ -29,6 +32,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("target/debug")).unwrap();
         symlink(env!("CARGO_BIN_EXE_allim"), folder.path().join("target/debug/allim")).unwrap();
+        symlink(package().join("kafka"), folder.path().join("kafka")).unwrap();
         symlink(&server.data, folder.path().join("data")).unwrap();
         Desk { folder, server, kafka }
     }
