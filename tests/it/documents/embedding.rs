@@ -182,6 +182,17 @@ async fn what_the_policy_names_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_not_listed_cannot_load_the_module() {
+    let Some((office, stage, _)) = set("127.0.0.1", &[]).await else { return };
+    office.is(Setup { script: String::new(), policy: "script-src *".to_owned(), ..Setup::documented(&stage.url()) });
+    let load = "try { await import(arg); return true; } catch { return false; }";
+    for (host, loads) in [("127.0.0.1", true), ("localhost", false)] {
+        let tab = stage.profile.open(&format!("http://{host}:{}", office.address.port())).await;
+        assert_eq!(tab.run(load, json!(format!("{}/allim.js", stage.url()))).await, loads, "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_cookie_of_a_parent_domain_is_enough() {
     let env = [("ALLIM_TOKEN_COOKIE", "__Secure-backoffice")];
     let Some((office, stage, url)) = set("admin.example.localhost", &env).await else { return };
