@@ -16,6 +16,7 @@
 //! Nouns never import verbs; a station knows the one before it; only `app` knows all. `tests/it/tidy.rs` sees to it.
 
 pub mod app;
+pub mod brokers; // WHO THE BROKERS ARE
 pub mod config; // settings of every station, read once
 pub mod deliver; // OUT TO PEOPLE
 pub mod demo; // TO TRY IT; production runs nothing in here

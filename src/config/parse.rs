@@ -226,9 +226,10 @@ const NOT_TO_BE_SET: [&str; 5] = [
     "enable.idempotence",
 ];
 
-/// A section of the file, or `key=value` with `;` or line ends between.
+/// A section of the file, or `key=value` with line ends between, or where there is but one line with `;`: in a file of
+/// lines a password may have one.
 pub fn properties(value: &Value) -> Parsed<Vec<(String, String)>> {
-    let wanted = || "key=value;key=value, or a section [kafka.properties]".to_owned();
+    let wanted = || "key=value;key=value, or a line for each, or a section [kafka.properties]".to_owned();
     let pairs: Vec<(String, String)> = match value {
         Value::Table(table) => {
             let plain = |value: &Value| match value {
@@ -240,8 +241,8 @@ pub fn properties(value: &Value) -> Parsed<Vec<(String, String)>> {
             table.iter().map(pair).collect::<Option<_>>().ok_or_else(wanted)?
         }
         Value::String(text) => {
-            let lines =
-                text.split([';', '\n']).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let between = if text.trim().contains('\n') { '\n' } else { ';' };
+            let lines = text.split(between).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let pair = |line: &str| {
                 let (key, value) = line.split_once('=')?;
                 Some((key.trim().to_owned(), value.trim().to_owned()))

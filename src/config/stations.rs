@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use super::{Broker, given::Reader, parse};
-use crate::{deliver, http, hub, identity, ingest, telemetry, timeline};
+use crate::{brokers, deliver, http, hub, identity, ingest, telemetry, timeline};
 
 /// A group of the system this replaces: joining it would take records away from what still runs there.
 const OLD_GROUP: &str = "NOTIFICATION-GROUP";
@@ -17,6 +17,10 @@ pub fn read_ingest(r: &mut Reader, real: bool) -> Option<ingest::Settings> {
     });
     let client_id = r.get("kafka.client_id", parse::text);
     let properties = r.get("kafka.properties", parse::properties).unwrap_or_default();
+    for brokers::Wrong { found, wanted } in brokers::wrong(&properties) {
+        let name = r.written("kafka.properties").unwrap_or("kafka.properties").to_owned();
+        r.complain(name, found, wanted);
+    }
     let legacy_text = r.get("legacy_text", parse::switch).unwrap_or(!real);
     let type_prefix = r.get("kafka.type_prefix", parse::text_or_empty);
     let max_record_bytes = r.get("kafka.max_record_bytes", parse::count(1_024..=100_000_000));

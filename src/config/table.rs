@@ -86,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     is("kafka.topic", "BACKOFFICE-NOTIFICATIONS", "The topic that is read."),
     is("kafka.group_id", "allim-timeline", "The consumer group of the kept way; never the old system's."),
     is("kafka.client_id", "allim", "How this node calls itself towards the brokers."),
-    secret("kafka.properties", "none", "`key=value;…` for librdkafka, over our own choices. This build has no TLS and no SASL."),
+    secret("kafka.properties", "none", "`key=value;…` for librdkafka, over our own choices; in a file a line for each. TLS and SASL: [kafka-tls.md](kafka-tls.md)."),
     is("kafka.type_prefix", "kr.co.shopby.", "Stripped from the types of events, as is a `.vN` behind them."),
     is("kafka.max_record_bytes", "262144", "A larger value is refused before it is looked at."),
     is(

@@ -13,13 +13,16 @@ use rdkafka::{
 };
 
 use super::Settings;
-use crate::telemetry::Metrics;
+use crate::{
+    brokers::{self, Ear},
+    telemetry::Metrics,
+};
 
 /// The client cannot even be made: settings that librdkafka refuses, or no thread for it.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     #[error("the Kafka client refuses its settings: {0}")]
-    Settings(#[from] KafkaError),
+    Settings(String),
     #[error("no thread for reading Kafka: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -28,12 +31,18 @@ pub enum Unusable {
 pub struct Context {
     topic: String,
     metrics: Metrics,
+    ear: Ear,
     /// What the client fetches next, as it said last. It steps over what is no record (control records, aborted ones), so
     /// at the end of a log it is the end, which no position of ours can be compared with.
     next_offsets: Mutex<HashMap<usize, u64>>,
 }
 
 impl Context {
+    /// What the brokers have against us, as far as they say so.
+    pub fn ear(&self) -> &Ear {
+        &self.ear
+    }
+
     /// None: the client has not said so yet.
     pub fn next_offset(&self, partition: usize) -> Option<u64> {
         self.next_offsets.lock().unwrap_or_else(PoisonError::into_inner).get(&partition).copied()
@@ -43,6 +52,7 @@ impl Context {
 impl ClientContext for Context {
     /// librdkafka reports every broker that does not answer as an error; the one line that matters is the pulse's.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.ear.line(facility, message);
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(target: "librdkafka", facility, "{message}");
@@ -53,6 +63,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.metrics.kafka_errors.inc();
+        self.ear.error(reason);
         tracing::debug!(target: "librdkafka", %error, "{reason}");
     }
 
@@ -133,7 +144,11 @@ fn consumer(settings: &Settings, topic: &str, metrics: &Metrics) -> Result<Consu
         config.set(key, value);
     }
     config.set_log_level(RDKafkaLogLevel::Info);
-    let context =
-        Context { topic: topic.to_owned(), metrics: metrics.clone(), next_offsets: Mutex::new(HashMap::new()) };
-    Ok(config.create_with_context(context)?)
+    let context = Context {
+        topic: topic.to_owned(),
+        metrics: metrics.clone(),
+        ear: Ear::new(&settings.properties),
+        next_offsets: Mutex::new(HashMap::new()),
+    };
+    config.create_with_context(context).map_err(|error| Unusable::Settings(brokers::refused(&error)))
 }

@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Broken, Log, LogIs, Next,
-    questions::{Identity, KAFKA, Questions, TOPIC},
+    questions::{Identity, KAFKA, Questions, RIGHTS, TOPIC},
     reader::{Break, Order, Seen},
     watchdog::Watchdog,
 };
 use crate::{
+    brokers::{self, AUTH, TLS},
     notification::{Epoch, Vector},
     telemetry::Metrics,
 };
@@ -103,6 +104,7 @@ impl<T> Pulse<T> {
                         known.live = false;
                         known.assigned_after_outage = false;
                     }
+                    let reason = self.in_a_word(reason);
                     self.say(if self.filled() { LogIs::Away(reason) } else { LogIs::Unknown(reason) });
                     ILL
                 }
@@ -126,6 +128,9 @@ impl<T> Pulse<T> {
         // Until the reader has taken up the last assignment, the position is one of before, and says nothing.
         if self.memory.known.as_ref().is_some_and(|known| !self.seen.assigned(known.assignment)) {
             return Ok(FILLING);
+        }
+        if self.seen.take_denied() {
+            return Err(RIGHTS);
         }
         if self.memory.known.as_ref().is_some_and(|known| known.need.is_some()) {
             return self.fill();
@@ -315,6 +320,12 @@ impl<T> Pulse<T> {
         let _ = self.orders.send(order);
     }
 
+    /// Nobody answers, and why not, where the brokers have said it.
+    fn in_a_word(&self, reason: &'static str) -> &'static str {
+        let trouble = if reason == KAFKA { self.questions.trouble() } else { None };
+        trouble.and_then(|trouble| trouble.word).unwrap_or(reason)
+    }
+
     /// Passes a change on; the log has one line for it.
     fn say(&mut self, state: LogIs) {
         if self.memory.said == Some(state) {
@@ -324,16 +335,22 @@ impl<T> Pulse<T> {
             self.memory.said = Some(state);
             return self.next.log_is(state);
         };
-        let healed = matches!(self.memory.said, Some(LogIs::Away(_) | LogIs::Unknown(KAFKA | TOPIC)));
+        let healed =
+            matches!(self.memory.said, Some(LogIs::Away(_) | LogIs::Unknown(KAFKA | TOPIC | RIGHTS | TLS | AUTH)));
         match state {
             LogIs::Live if healed => {
                 tracing::info!(kafka.topic = topic, "Kafka answers again; every partition is read to its end");
             }
             LogIs::Live => tracing::debug!(kafka.topic = topic, "every partition is read to its end"),
             LogIs::Away(TOPIC) | LogIs::Unknown(TOPIC) => tracing::warn!(kafka.topic = topic, "{absent}"),
-            LogIs::Away(KAFKA) | LogIs::Unknown(KAFKA) => {
-                tracing::warn!(kafka.topic = topic, "Kafka does not answer; trying again");
-            }
+            LogIs::Away(RIGHTS) | LogIs::Unknown(RIGHTS) => tracing::warn!(
+                kafka.topic = topic,
+                "Kafka does not let this user read the topic: it needs the ACLs Read and Describe on it"
+            ),
+            LogIs::Away(KAFKA | TLS | AUTH) | LogIs::Unknown(KAFKA | TLS | AUTH) => match self.questions.trouble() {
+                Some(trouble) => brokers::say(&trouble),
+                None => tracing::warn!(kafka.topic = topic, "Kafka does not answer; trying again"),
+            },
             LogIs::Away(_) | LogIs::Unknown(_) => {}
         }
         self.memory.said = Some(state);

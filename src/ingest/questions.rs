@@ -13,7 +13,7 @@ use super::{
     client::{Consumer, Line},
     native::{self, NoTopicId},
 };
-use crate::notification::Epoch;
+use crate::{brokers::Trouble, notification::Epoch};
 
 /// One question to the brokers.
 const QUESTION: Duration = Duration::from_secs(3);
@@ -21,6 +21,8 @@ const QUESTION: Duration = Duration::from_secs(3);
 /// Why the log cannot be followed, in the word that listeners are told.
 pub const KAFKA: &str = "kafka";
 pub const TOPIC: &str = "topic";
+/// The topic may not be read by this user.
+pub const RIGHTS: &str = "kafka_rights";
 
 /// Read again below the place that the time asks for. A log is full of control records and aborted ones, which nobody is
 /// sent: who was cut before a beat had led it over them stands a little below, and shall not be told of a gap.
@@ -51,13 +53,22 @@ impl Questions {
     pub fn partitions(&self) -> Result<usize, &'static str> {
         let consumer = self.consumer();
         let metadata = consumer.fetch_metadata(Some(&self.topic), QUESTION).map_err(|_| KAFKA)?;
+        consumer.client().context().ear().answered();
         let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic).ok_or(TOPIC)?;
         match topic.error() {
             None if !topic.partitions().is_empty() => Ok(topic.partitions().len()),
             None => Err(TOPIC),
-            Some(error) if RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition => Err(TOPIC),
-            Some(_) => Err(KAFKA),
+            Some(error) => match RDKafkaErrorCode::from(error) {
+                RDKafkaErrorCode::UnknownTopicOrPartition => Err(TOPIC),
+                RDKafkaErrorCode::TopicAuthorizationFailed => Err(RIGHTS),
+                _ => Err(KAFKA),
+            },
         }
+    }
+
+    /// Why nobody answers, as far as the brokers have said it.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.consumer().client().context().ear().trouble()
     }
 
     /// Low and high watermark of every partition, asked now.

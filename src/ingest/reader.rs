@@ -66,6 +66,8 @@ struct State {
     lost: bool,
     /// The client reported something.
     trouble: bool,
+    /// The brokers let us see a partition, and not read it.
+    denied: bool,
 }
 
 impl Seen {
@@ -91,6 +93,11 @@ impl Seen {
     /// The client has reported an error since the last question.
     pub fn take_trouble(&self) -> bool {
         self.with(|state| std::mem::take(&mut state.trouble))
+    }
+
+    /// A partition could not be read since the last question, for want of the right to.
+    pub fn take_denied(&self) -> bool {
+        self.with(|state| std::mem::take(&mut state.denied))
     }
 
     /// The same, without taking it.
@@ -225,7 +232,11 @@ impl<T> Reader<T> {
                 self.seen.with(|state| state.lost = true);
             }
             error => {
-                self.seen.with(|state| state.trouble = true);
+                let denied = error.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
+                self.seen.with(|state| {
+                    state.trouble = true;
+                    state.denied |= denied;
+                });
                 self.metrics.kafka_errors.inc();
                 tracing::debug!(%error, "the Kafka client reports");
             }

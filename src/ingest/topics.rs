@@ -1,20 +1,28 @@
 //! What the brokers say of our topics, held against what we rely on: each difference with what it means.
 
-use std::{collections::HashMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier},
-    client::DefaultClientContext,
-    config::FromClientConfig,
+    client::ClientContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::KafkaError,
+    metadata::Metadata,
 };
 use tokio::task;
 
 use super::{Settings, asyncapi::RETENTION_MS};
+use crate::brokers::{self, Ear};
 
 /// Somebody waits at a terminal.
 const QUESTION: Duration = Duration::from_secs(10);
+/// How long of that before it is looked whether the brokers have said why they do not answer.
+const LOOKS: Duration = Duration::from_secs(1);
 const DAY_MS: i64 = 24 * 3_600_000;
 /// With more of them a position has more than 128 letters, which browsers do not send to another origin unasked.
 const SHORT_POSITION: usize = 16;
@@ -22,10 +30,28 @@ const SHORT_POSITION: usize = 16;
 /// Why nothing can be said of the topics, in one line.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    #[error("no broker answers at {0}: {1}")]
-    Kafka(String, KafkaError),
-    #[error("the question came to no end")]
-    Ended,
+    #[error("the settings for the brokers are not good: {0}")]
+    Settings(String),
+    #[error("no broker answers at {0}")]
+    NoBroker(String),
+    /// They say why.
+    #[error("{0}")]
+    NotLetIn(String),
+    #[error("the settings of the topics may not be read: {0}")]
+    Refused(KafkaError),
+}
+
+/// Hears why nobody answers.
+struct Asks(Ear);
+
+impl ClientContext for Asks {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.line(facility, message);
+    }
+
+    fn error(&self, _error: KafkaError, reason: &str) {
+        self.0.error(reason);
+    }
 }
 
 /// A topic as the brokers have it.
@@ -82,22 +108,36 @@ pub async fn report(settings: &Settings) -> Result<String, NoAnswer> {
     Ok(report)
 }
 
+/// In a client's first seconds it may not know its brokers, or why they do not answer.
+fn metadata(client: &AdminClient<Asks>, servers: &str) -> Result<Metadata, NoAnswer> {
+    let began = Instant::now();
+    loop {
+        match client.inner().fetch_metadata(None, LOOKS) {
+            Ok(metadata) => return Ok(metadata),
+            Err(_) => match client.inner().context().0.trouble() {
+                Some(trouble) => return Err(NoAnswer::NotLetIn(trouble.to_string())),
+                None if began.elapsed() >= QUESTION => return Err(NoAnswer::NoBroker(servers.to_owned())),
+                None => {}
+            },
+        }
+    }
+}
+
 async fn ask(settings: &Settings, names: [String; 3]) -> Result<[Topic; 3], NoAnswer> {
-    let refused = |error| NoAnswer::Kafka(settings.bootstrap_servers.clone(), error);
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.bootstrap_servers).set("client.id", &settings.client_id);
     for (key, value) in &settings.properties {
         config.set(key, value);
     }
-    let client = AdminClient::<DefaultClientContext>::from_config(&config).map_err(refused)?;
+    config.set_log_level(RDKafkaLogLevel::Info);
+    let ear = Asks(Ear::new(&settings.properties));
+    let client = AdminClient::from_config_and_context(&config, ear)
+        .map_err(|error| NoAnswer::Settings(brokers::refused(&error)))?;
+    let (servers, nobody) =
+        (settings.bootstrap_servers.clone(), NoAnswer::NoBroker(settings.bootstrap_servers.clone()));
     // Blocks.
-    let (client, metadata) = task::spawn_blocking(move || {
-        let metadata = client.inner().fetch_metadata(None, QUESTION);
-        (client, metadata)
-    })
-    .await
-    .map_err(|_| NoAnswer::Ended)?;
-    let metadata = metadata.map_err(refused)?;
+    let asked = task::spawn_blocking(move || metadata(&client, &servers).map(|metadata| (client, metadata))).await;
+    let (client, metadata) = asked.unwrap_or(Err(nobody))?;
     let mut topics = names.map(|name| Topic { name, ..Topic::default() });
     for topic in &mut topics {
         let there = metadata.topics().iter().find(|one| one.name() == topic.name && one.error().is_none());
@@ -111,7 +151,7 @@ async fn ask(settings: &Settings, names: [String; 3]) -> Result<[Topic; 3], NoAn
         Vec::new()
     } else {
         let options = AdminOptions::new().request_timeout(Some(QUESTION));
-        client.describe_configs(&asked, &options).await.map_err(refused)?
+        client.describe_configs(&asked, &options).await.map_err(NoAnswer::Refused)?
     };
     let told: Vec<HashMap<String, String>> = told.into_iter().flatten().map(as_map).collect();
     topics.iter_mut().filter(|topic| topic.is_there()).zip(told).for_each(|(topic, told)| topic.settings = told);

@@ -48,6 +48,14 @@ pub struct Published {
     pub took: Duration,
 }
 
+impl Failed {
+    /// Whether any other record would fail as well, for now.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, Failed::NoBroker(_) | Failed::NotLetIn(_) | Failed::NoRight(_) | Failed::NoTopic(..))
+    }
+}
+
 /// Why a record did not come to lie in the log.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
@@ -55,6 +63,11 @@ pub enum Failed {
     Settings(String),
     #[error("no broker answers at {0}")]
     NoBroker(String),
+    /// They are there, and do not let us in.
+    #[error("{0}")]
+    NotLetIn(String),
+    #[error("Kafka does not let this user write to the topic {0}: it needs the ACLs Write and Describe on it")]
+    NoRight(String),
     #[error("there is no topic {0} at {1}; create it, or set ALLIM_KAFKA_TOPIC")]
     NoTopic(String, String),
     #[error("the record is larger than the brokers take")]

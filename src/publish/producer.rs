@@ -16,21 +16,32 @@ use rdkafka::{
 use tokio::{task, time::timeout};
 
 use super::{Failed, Found, Outgoing, Published, Settings};
-use crate::telemetry::log;
+use crate::{
+    brokers::{self, Ear},
+    telemetry::log,
+};
 
 /// For a question that somebody asks at a terminal.
 const QUESTION: Duration = Duration::from_secs(5);
 
+/// How long of that it waits before it looks whether the brokers have said why they do not answer.
+const LOOKS: Duration = Duration::from_secs(1);
+
 /// librdkafka's lines go the way of all lines.
 #[derive(Clone)]
-struct Lines;
+struct Lines {
+    ear: Arc<Ear>,
+}
 
 impl ClientContext for Lines {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::librdkafka(level as u8, facility, message);
+        if !self.ear.line(facility, message) {
+            log::librdkafka(level as u8, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.ear.error(reason);
         tracing::debug!(%error, reason, "the producer met an error and goes on");
     }
 }
@@ -39,6 +50,7 @@ impl ClientContext for Lines {
 #[derive(Clone)]
 pub struct Producer {
     inner: Arc<Mutex<FutureProducer<Lines>>>,
+    ear: Arc<Ear>,
     settings: Settings,
 }
 
@@ -48,7 +60,7 @@ impl fmt::Debug for Producer {
     }
 }
 
-fn connect(settings: &Settings) -> Result<FutureProducer<Lines>, Failed> {
+fn connect(settings: &Settings, ear: &Arc<Ear>) -> Result<FutureProducer<Lines>, Failed> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &settings.bootstrap_servers)
@@ -71,14 +83,18 @@ fn connect(settings: &Settings) -> Result<FutureProducer<Lines>, Failed> {
     for (key, value) in &settings.properties {
         config.set(key, value);
     }
-    config.create_with_context(Lines).map_err(|error| Failed::Settings(error.to_string()))
+    // Connections that end without an error are told at this level.
+    config.set_log_level(RDKafkaLogLevel::Info);
+    let lines = Lines { ear: Arc::clone(ear) };
+    config.create_with_context(lines).map_err(|error| Failed::Settings(brokers::refused(&error)))
 }
 
 impl Producer {
     /// Connects in the background; [`Producer::check`] says whether somebody is there.
     pub fn new(settings: &Settings) -> Result<Producer, Failed> {
-        let inner = connect(settings)?;
-        Ok(Producer { inner: Arc::new(Mutex::new(inner)), settings: settings.clone() })
+        let ear = Arc::new(Ear::new(&settings.properties));
+        let inner = connect(settings, &ear)?;
+        Ok(Producer { inner: Arc::new(Mutex::new(inner)), ear, settings: settings.clone() })
     }
 
     fn inner(&self) -> FutureProducer<Lines> {
@@ -93,7 +109,7 @@ impl Producer {
         }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.client().fatal_error().is_some()
-            && let Ok(fresh) = connect(&self.settings)
+            && let Ok(fresh) = connect(&self.settings, &self.ear)
         {
             tracing::warn!("the producer was broken for good and is replaced");
             let old = std::mem::replace(&mut *inner, fresh);
@@ -106,7 +122,7 @@ impl Producer {
     #[must_use]
     pub fn towards(&self, topic: String) -> Producer {
         let settings = Settings { topic, ..self.settings.clone() };
-        Producer { inner: Arc::clone(&self.inner), settings }
+        Producer { inner: Arc::clone(&self.inner), ear: Arc::clone(&self.ear), settings }
     }
 
     #[must_use]
@@ -116,17 +132,33 @@ impl Producer {
 
     /// Whether a broker answers and has the topic; how many partitions it has.
     pub async fn check(&self) -> Result<usize, Failed> {
-        let (inner, topic) = (self.inner(), self.settings.topic.clone());
-        // The call blocks.
-        let asked = task::spawn_blocking(move || inner.client().fetch_metadata(Some(&topic), QUESTION)).await;
-        let servers = &self.settings.bootstrap_servers;
-        let metadata = match asked {
-            Ok(Ok(metadata)) => metadata,
-            Ok(Err(_)) | Err(_) => return Err(Failed::NoBroker(servers.clone())),
+        let (inner, ear, topic) = (self.inner(), Arc::clone(&self.ear), self.settings.topic.clone());
+        let servers = self.settings.bootstrap_servers.clone();
+        // The calls block.
+        let asking = move || {
+            let (client, began) = (inner.client(), Instant::now());
+            loop {
+                match client.fetch_metadata(Some(&topic), LOOKS) {
+                    Ok(metadata) => {
+                        ear.answered();
+                        return Ok(metadata);
+                    }
+                    Err(_) => match ear.trouble() {
+                        Some(trouble) => return Err(Failed::NotLetIn(trouble.to_string())),
+                        None if began.elapsed() >= QUESTION => return Err(Failed::NoBroker(servers)),
+                        None => {}
+                    },
+                }
+            }
         };
-        let there = metadata.topics().iter().find(|topic| topic.error().is_none() && !topic.partitions().is_empty());
-        let missing = || Failed::NoTopic(self.settings.topic.clone(), servers.clone());
-        there.map(|topic| topic.partitions().len()).ok_or_else(missing)
+        let missing = || Failed::NoTopic(self.settings.topic.clone(), self.settings.bootstrap_servers.clone());
+        let metadata = task::spawn_blocking(asking).await.map_err(|_| missing())??;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == self.settings.topic).ok_or_else(missing)?;
+        match topic.error().map(RDKafkaErrorCode::from) {
+            None if !topic.partitions().is_empty() => Ok(topic.partitions().len()),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(Failed::NoRight(self.settings.topic.clone())),
+            _ => Err(missing()),
+        }
     }
 
     /// Returns when every replica in sync has it, or when it is not known within the deadline whether it came to be.
@@ -156,21 +188,36 @@ impl Producer {
                 Ok(Published { partition: delivery.partition, offset: delivery.offset, took: began.elapsed() })
             }
             Ok(Err((error, _))) => {
+                let failed = self.failed(&error, &inner);
                 self.replace_if_broken(inner);
-                Err(self.failed(&error))
+                Err(failed)
             }
-            Err(_elapsed) => Err(Failed::NoBroker(self.settings.bootstrap_servers.clone())),
+            Err(_elapsed) => Err(self.nobody()),
         }
     }
 
-    fn failed(&self, error: &KafkaError) -> Failed {
+    /// Nobody answers, or nobody lets us in.
+    fn nobody(&self) -> Failed {
+        match self.ear.trouble() {
+            Some(trouble) => Failed::NotLetIn(trouble.to_string()),
+            None => Failed::NoBroker(self.settings.bootstrap_servers.clone()),
+        }
+    }
+
+    fn failed(&self, error: &KafkaError, inner: &FutureProducer<Lines>) -> Failed {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::MessageTimedOut) => Failed::NoBroker(self.settings.bootstrap_servers.clone()),
+            Some(RDKafkaErrorCode::MessageTimedOut) => self.nobody(),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed) => {
+                Failed::NoRight(self.settings.topic.clone())
+            }
             Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
                 Failed::NoTopic(self.settings.topic.clone(), self.settings.bootstrap_servers.clone())
             }
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => Failed::TooLarge,
-            _ => Failed::Refused(error.to_string()),
+            _ => match inner.client().fatal_error() {
+                Some((RDKafkaErrorCode::ClusterAuthorizationFailed, _)) => Failed::NoRight(self.settings.topic.clone()),
+                _ => Failed::Refused(error.to_string()),
+            },
         }
     }
 

@@ -127,7 +127,7 @@ impl DeadLetterTopic {
             let number = letter.parked.number;
             match self.send(letter, partitions).await {
                 Ok(()) => sent.push(number),
-                Err(away @ (Failed::NoBroker(_) | Failed::NoTopic(..))) => return (sent, Err(away)),
+                Err(away) if away.is_of_all() => return (sent, Err(away)),
                 Err(refused) => tracing::warn!(
                     number,
                     "a dead letter does not go to the topic {}, and stays in the store: {refused}",

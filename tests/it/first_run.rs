@@ -59,6 +59,10 @@ impl Pasted {
     pub fn new(line: &str, env: &[(&str, &str)]) -> Pasted {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec {line}")]).envs(env.iter().copied()).current_dir("/");
+        Pasted::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Pasted {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut pipe, out) = (child.stdout.take().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let into = Arc::clone(&out);
@@ -71,7 +75,7 @@ impl Pasted {
         Pasted { child, out }
     }
 
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         String::from_utf8_lossy(&self.out.lock().unwrap()).into_owned()
     }
 }

@@ -13,6 +13,7 @@ mod contract;
 mod crowded;
 mod dead_letters;
 mod demo_mall;
+mod documents;
 mod doors;
 mod drain;
 mod echo;

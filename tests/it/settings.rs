@@ -36,7 +36,7 @@ fn without_any_setting_a_demo_runs() {
 #[test]
 fn with_real_brokers_the_careful_defaults_hold() {
     let file = "[kafka]\nbootstrap_servers = [\"kafka-1:9092\", \"[::1]:9092\"]\n[kafka.properties]\n\
-                \"security.protocol\" = \"SASL_SSL\"\n\"sasl.password\" = \"hunter2\"\n\"socket.timeout.ms\" = 9000\n\
+                \"client.rack\" = \"hunter2\"\n\"socket.timeout.ms\" = 9000\n\
                 [accounts]\nurl = \"https://accounts.example.com/auth/me\"\n";
     let settings = load(file, &[("ALLIM_KAFKA_TOPIC", "OTHER"), ("ALLIM_ACCOUNTS_CONCURRENT", "8")]).unwrap();
     assert_eq!(settings.broker, Broker::Real);
@@ -59,7 +59,7 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
     let folder = TempDir::new().unwrap();
     let key = "0123456789abcdef0123456789abcdef";
     fs::write(folder.path().join("key"), format!("{key}\n")).unwrap();
-    fs::write(folder.path().join("kafka"), "# for the brokers\nsasl.username=allim\nsasl.password=a=b;\n").unwrap();
+    fs::write(folder.path().join("kafka"), "# for the brokers\nsocket.timeout.ms=9000\nclient.rack=a=b;c\n").unwrap();
     fs::write(folder.path().join("allim.toml"), "listen = \"127.0.0.1:1\"\nlog_format = \"json\"\n").unwrap();
     let variables = environment(&[
         ("ALLIM_LISTEN", "0.0.0.0:80"),
@@ -72,10 +72,10 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
     assert!(!settings.report().contains("tickets hold"), "{}", settings.report());
     assert_eq!(settings.http.listen, "0.0.0.0:80".parse().unwrap());
     assert_eq!(settings.cluster_key.as_ref().unwrap().text(), key);
-    assert_eq!(settings.ingest.properties[1], ("sasl.password".into(), "a=b".into()));
+    assert_eq!(settings.ingest.properties[1], ("client.rack".into(), "a=b;c".into()), "a password may have a ;");
     assert!(!settings.ingest.legacy_text);
     assert!(
-        !format!("{settings:?}").contains("a=b") && !format!("{settings:?}").contains(key),
+        !format!("{settings:?}").contains("a=b;c") && !format!("{settings:?}").contains(key),
         "a settings' Debug ends in a log one day"
     );
     assert!(!settings.report().contains(key));
@@ -115,6 +115,9 @@ fn a_demo_off_loopback_is_wanted_by_name_and_what_is_no_demo_needs_no_such_word(
 type Broken = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
 
 const REAL: (&str, &str) = ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", "kafka:9092");
+
+#[cfg(not(feature = "kafka-tls"))]
+const NO_TLS: &str = "this build speaks no TLS: build with `--features kafka-tls`, or use the container";
 
 const BROKEN: &[Broken] = &[
     ("listen = \"127.0.0.1:99999\"", &[], &["listen in allim.toml: \"127.0.0.1:99999\"; wanted is an address"]),
@@ -211,6 +214,38 @@ const BROKEN: &[Broken] = &[
         &["kafka.properties in allim.toml: a section; wanted is that group.id is set as kafka.group_id"],
     ),
     ("", &[("ALLIM_KAFKA_PROPERTIES", "enable.auto.commit=true")], &["left to us"]),
+    (
+        "",
+        &[("ALLIM_KAFKA_PROPERTIES", "client.rack=a;sokcet.timeout.ms=hunter2")],
+        &["ALLIM_KAFKA_PROPERTIES: sokcet.timeout.ms: No such configuration property"],
+    ),
+    (
+        "[kafka.properties]\n\"socket.timeout.ms\" = \"hunter2\"",
+        &[],
+        &["kafka.properties in allim.toml: socket.timeout.ms: Invalid value"],
+    ),
+    #[cfg(not(feature = "kafka-tls"))]
+    ("[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\n\"sasl.password\" = \"hunter2\"", &[], &[NO_TLS]),
+    #[cfg(not(feature = "kafka-tls"))]
+    ("[kafka.properties]\n\"security.protocol\" = \"ssl\"", &[], &[NO_TLS]),
+    #[cfg(not(feature = "kafka-tls"))]
+    (
+        "",
+        &[("ALLIM_KAFKA_PROPERTIES", "ssl.ca.location=/etc/ca.pem")],
+        &["ssl.ca.location is about TLS or SASL", NO_TLS],
+    ),
+    #[cfg(feature = "kafka-tls")]
+    (
+        "",
+        &[("ALLIM_KAFKA_PROPERTIES", "sasl.username=me;sasl.password=hunter2")],
+        &["sasl.username has no effect while security.protocol is plaintext; wanted is a security.protocol of ssl,"],
+    ),
+    #[cfg(feature = "kafka-tls")]
+    (
+        "",
+        &[("ALLIM_KAFKA_PROPERTIES", "security.protocol=ssl;ssl.ca.location=/does/not/exist")],
+        &["ALLIM_KAFKA_PROPERTIES: ssl.ca.location: /does/not/exist: No such file"],
+    ),
     ("[deliver]\nqueue_bytes = 1000", &[], &["wanted is a whole number from 4096"]),
 ];
 
@@ -255,6 +290,20 @@ fn fault_57_with_any_of_them_nothing_starts_and_one_line_says_why() {
         assert!(!err.contains("hunter2"), "a secret is shown: {err}");
         let left = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, usize::from(!file.is_empty()), "{file} {variables:?}: something was begun");
+    }
+}
+
+/// Whoever deploys the wrong build learns it from every command, before anything is opened or sent.
+#[cfg(not(feature = "kafka-tls"))]
+#[test]
+fn what_this_build_cannot_do_every_command_says() {
+    let folder = TempDir::new().unwrap();
+    let variables =
+        [REAL, ("ALLIM_ACCOUNTS_URL", "http://a"), ("ALLIM_KAFKA_PROPERTIES", "security.protocol=sasl_ssl")];
+    for command in [&["check-config"][..], &["publish", "order.created"], &["dead-letters", "redrive", "--all"], &[]] {
+        let (code, out, err) = allim(folder.path(), command, &variables);
+        assert_eq!((code, out.as_str(), err.lines().count()), (Some(78), "", 1), "{command:?}: {err}");
+        assert!(err.contains(NO_TLS), "{command:?}: {err}");
     }
 }
 

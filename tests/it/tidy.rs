@@ -12,10 +12,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("notification", &[]),
     ("shutdown", &[]),
     ("telemetry", &["notification"]),
+    ("brokers", &[]),
     ("identity", &["notification", "telemetry"]),
-    ("ingest", &["notification", "identity", "telemetry", "shutdown"]),
+    ("ingest", &["notification", "brokers", "identity", "telemetry", "shutdown"]),
     // `ingest` for its decoder: what would become of a record is what becomes of it.
-    ("publish", &["notification", "ingest", "telemetry"]),
+    ("publish", &["notification", "brokers", "ingest", "telemetry"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     // `publish` for dead letters, which go back into Kafka, and to a topic of their own.
     ("timeline", &["notification", "ingest", "publish", "telemetry"]),
@@ -24,7 +25,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["notification", "identity", "ingest", "deliver", "hub", "timeline", "telemetry", "publish", "shutdown"]),
     ("demo", &["notification", "identity", "telemetry", "publish", "http"]),
     // The `Settings` of every station, and what the command line of one may say.
-    ("config", &["notification", "ingest", "hub", "deliver", "identity", "http", "publish", "telemetry", "timeline"]),
+    (
+        "config",
+        &[
+            "notification",
+            "brokers",
+            "ingest",
+            "hub",
+            "deliver",
+            "identity",
+            "http",
+            "publish",
+            "telemetry",
+            "timeline",
+        ],
+    ),
     ("main", &["app", "config", "ingest", "publish", "demo", "shutdown", "telemetry", "timeline"]),
 ];
 
@@ -33,12 +48,12 @@ const KNOW_ALL: [&str; 2] = ["app", "lib"];
 
 /// An outside crate (or a part of std), and the only places that may name it.
 const HOMES: &[(&str, &[&str])] = &[
-    ("rdkafka", &["ingest/", "publish/"]),
+    ("rdkafka", &["ingest/", "publish/", "brokers/"]),
     ("axum", &["http/", "demo/accounts.rs"]),
     ("moka", &["identity/cache.rs"]),
     ("rusqlite", &["timeline/sqlite/"]),
     // Ours in the first; the others name it as what rustls is to work with.
-    ("ring", &["identity/tickets.rs", "identity/account_service.rs", "publish/tail.rs"]),
+    ("ring", &["identity/tickets.rs", "identity/account_service.rs", "publish/tail.rs", "brokers/certificate.rs"]),
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
     ("kafka_protocol", &["demo/"]),
@@ -400,9 +415,16 @@ fn nothing_is_left_undone() {
 #[test]
 fn every_setting_is_on_its_page_and_no_page_names_another() {
     is_up_to_date("docs/settings.md", &table::page());
-    for page in
-        ["README.md", "ARCHITECTURE.md", "kafka/README.md", "docs/dead-letters.md", "docker-compose.yml", "Dockerfile"]
-    {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "kafka/README.md",
+        "kafka/README.ko.md",
+        "docs/dead-letters.md",
+        "docs/kafka-tls.md",
+        "docker-compose.yml",
+        "Dockerfile",
+    ] {
         let text = fs::read_to_string(package().join(page)).unwrap_or_default();
         none(unknown_variables(page, &text));
     }

@@ -127,6 +127,13 @@ fn number_behind(word: &str, said: &str) -> Option<i64> {
     behind.filter_map(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()).next()
 }
 
+/// As the page says, by the environment.
+fn points_to(command: &mut Command, kafka: &Kafka, server: &Server) {
+    command.env("KAFKA_BOOTSTRAP_SERVERS", kafka.address.to_string());
+    command.env("NOTIFICATIONS_TOPIC", kafka.address.topic);
+    command.env("NOTIFICATIONS_URL", format!("http://{}/notifications", server.address));
+}
+
 async fn is_published(name: &str, order: &str, source: &str, runs: Runs) {
     let folder = workshop();
     let mut command = match runs(folder.path()) {
@@ -139,9 +146,7 @@ async fn is_published(name: &str, order: &str, source: &str, runs: Runs) {
     let mut partner = listens(&server, "demo-80502").await;
     let mut elsewhere = listens(&server, "demo-70003").await;
 
-    command.env("KAFKA_BOOTSTRAP_SERVERS", kafka.address.to_string());
-    command.env("NOTIFICATIONS_TOPIC", kafka.address.topic);
-    command.env("NOTIFICATIONS_URL", format!("http://{}/notifications", server.address));
+    points_to(&mut command, &kafka, &server);
     let said = Program::spawn(&mut command).ends_well().await;
     let place = (number_behind("partition", &said), number_behind("offset", &said));
     assert_eq!(place, (Some(BY_MURMUR2), Some(0)), "{said}");
@@ -200,6 +205,26 @@ async fn python_publishes_what_its_snippet_says() {
     is_published("python", "202611210000000005", "/shop/orders", python).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn run_twice_there_are_two_records_and_one_notification() {
+    let folder = workshop();
+    let mut command = match shell(folder.path(), "kcat", "kcat") {
+        Ok(command) => command,
+        Err(missing) => return skip("the snippet kcat, twice", &missing),
+    };
+    let kafka = Kafka::start().await;
+    let (_accounts, server) = stage(&kafka).await;
+    let mut operator = listens(&server, "demo-70001").await;
+    points_to(&mut command, &kafka, &server);
+    for offset in [0, 1] {
+        let said = Program::spawn(&mut command).ends_well().await;
+        assert_eq!(number_behind("offset", &said), Some(offset), "{said}");
+    }
+    the_end(&server).await;
+    operator.hears("the end").await;
+    assert_eq!(operator.story.titles(), ["새 주문 39,000원", "the end"]);
+}
+
 /// The event that the page begins with is understood as it stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_event_is_taken_and_seen_by_whom_the_page_says() {
@@ -209,4 +234,6 @@ async fn the_least_event_is_taken_and_seen_by_whom_the_page_says() {
     event.as_object_mut().unwrap().shift_remove("source"); // over HTTP it is the key's own
     let answer = Service::new(server.address, KEY).dry_run(&event).await;
     assert_eq!((answer.status, &answer.json()["audience"]), (200, &json!(["mall:1001", "mall:1001:partner:501"])));
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a page");
+    assert!(readme.contains(&snippet("tail")), "to see it arrive is said as README.md says it, whose commands are run");
 }
