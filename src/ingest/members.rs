@@ -146,6 +146,7 @@ fn schema_of(name: &str, kind: Kind) -> Value {
             "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
             "maxLength": LONGEST_NAME,
             "minimum": 0,
+            "maximum": u64::MAX,
         }),
         Kind::Text => text("A text of the producer's own, shown as it is."),
         Kind::Audience => words::or_null(words::audience()),

@@ -39,7 +39,7 @@ pub fn date() -> Value {
 /// An address that a browser may follow.
 #[must_use]
 pub fn link() -> Value {
-    json!({ "type": "string", "pattern": "^(https?://|/(?!/))[^\\s\\\\]*$" })
+    json!({ "type": "string", "pattern": "^(https?://|/(?!/))[^\\s\\\\\\u0000-\\u001f\\u007f-\\u009f]*$" })
 }
 
 /// Terms of whom it is for, with commas between.
