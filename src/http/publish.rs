@@ -21,7 +21,8 @@ use super::{
     Doors, extract,
     openapi::refusals,
     origin::Page,
-    problem::{Mistake, Problem, Refusal},
+    problem::Problem,
+    refusal::{Mistake, Refusal},
 };
 use crate::{
     identity::{NotAllowed, Publisher, Publishers},

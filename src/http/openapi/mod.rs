@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Doors,
     made_once::MadeOnce,
-    problem::{Mistake, Told},
+    refusal::{Mistake, Told},
 };
 use crate::{ingest::members, notification::Wire};
 

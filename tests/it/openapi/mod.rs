@@ -41,7 +41,7 @@ async fn knock_at_all(server: &Server, document: &Value) {
             METHODS.into_iter().filter(|method| !document["paths"][path][method].is_null()).collect();
         for method in METHODS {
             let answer = knock(server, method, path).await;
-            let code = (!answer.body.is_empty()).then(|| answer.json()["code"].clone()).unwrap_or_default();
+            let code = if answer.body.is_empty() { Value::Null } else { answer.json()["code"].clone() };
             if documented.contains(&method) {
                 let operation = &document["paths"][path][method];
                 let known = &operation["responses"][answer.status.to_string()];
