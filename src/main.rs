@@ -8,9 +8,11 @@ use std::{
 
 use allim::{
     app,
-    config::{self, Purpose, Settings, cli},
-    demo::accounts::Accounts,
-    publish::{AT_A_TERMINAL, command, tail},
+    config::{self, Broker, Purpose, Settings, cli},
+    demo::accounts::{Accounts, viewers},
+    ingest::topics,
+    publish::{AT_A_TERMINAL, check::Check, command, tail},
+    shutdown::Signals,
     telemetry, timeline,
 };
 use anyhow::Context;
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let command = cli.command.unwrap_or(cli::Command::Serve);
     let purpose = match command {
-        cli::Command::Serve | cli::Command::CheckConfig => Purpose::Serve,
+        cli::Command::Serve | cli::Command::CheckConfig { .. } => Purpose::Serve,
         _ => Purpose::Command,
     };
     let settings = match config::load(purpose, cli.config.as_deref(), Path::new("."), &config::environment()) {
@@ -41,15 +43,23 @@ fn main() -> ExitCode {
 }
 
 fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
-    if matches!(command, cli::Command::CheckConfig) {
-        print!("{}", settings.report());
-        return Ok(());
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         match command {
-            cli::Command::CheckConfig => Ok(()),
+            cli::Command::CheckConfig { offline } => {
+                print!("{}", settings.report());
+                if !offline && settings.broker == Broker::Real {
+                    print!("{}", topics::report(&settings.ingest).await?);
+                }
+                Ok(())
+            }
             cli::Command::Serve => app::run(settings).await,
+            cli::Command::Publish(order) if !order.check.is_empty() => {
+                // Of real people only the account service knows.
+                let cast = if settings.is_demo() { viewers() } else { Vec::new() };
+                let check = Check { decoder: settings.ingest.decoder(settings.catalogue.clone()), cast };
+                Ok(check.files(&order.check, &mut io::stdout())?)
+            }
             cli::Command::Publish(order) => {
                 let brokers = command::find_brokers(&settings.ingest.bootstrap_servers, &settings.data_dir)?;
                 Ok(command::run(
@@ -74,14 +84,20 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
                 };
                 Ok(timeline::command::run(&order, file, brokers, &mut BufWriter::new(io::stdout())).await?)
             }
-            cli::Command::Health => {
-                println!("{}", telemetry::health::ask(settings.http.listen).await?);
+            cli::Command::Health { address } => {
+                println!("{}", telemetry::health::ask(address.unwrap_or(settings.http.listen)).await?);
                 Ok(())
             }
             cli::Command::DemoAccounts { listen } => {
+                let mut signals = Signals::new().context("no signal can be received")?;
                 let accounts = Accounts::start(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
                 println!("demo accounts answer at {}; Ctrl-C ends them", accounts.url());
-                tokio::signal::ctrl_c().await.context("no signals")?;
+                if !listen.ip().is_loopback() {
+                    eprintln!(
+                        "{listen} is off loopback: a server that asks it lets in whoever knows the demo's tokens"
+                    );
+                }
+                signals.next().await;
                 accounts.stop().await;
                 Ok(())
             }

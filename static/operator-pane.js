@@ -36,7 +36,7 @@ export function operatorPane(options) {
   const ids = new Set();
   const counts = { received: 0, missing: 0, repeated: 0 };
   /** @type {any} */
-  let state = { state: "connecting" };
+  let state = { state: "nobody" };
   /** Whether it has been live: what comes before that was not missed. */
   let been = false;
   let drawing = false;
@@ -158,7 +158,7 @@ export function operatorPane(options) {
   }
 
   function drawState() {
-    const good = ["live", "caught-up", "connecting", "catching-up"].includes(state.state) && !gapped;
+    const good = ["nobody", "live", "caught-up", "connecting", "catching-up"].includes(state.state) && !gapped;
     stateLine.dataset.state = state.state;
     stateLine.dataset.tone = good ? "good" : "bad";
     element.toggleAttribute("data-away", !["live", "caught-up", "catching-up", "paused"].includes(state.state));

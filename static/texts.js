@@ -4,6 +4,7 @@
 
 const words = {
   ko: {
+    nobody: "토큰을 넣고 연결하세요.",
     connecting: "연결 중…",
     live: "실시간",
     reconnecting: "다시 연결 중…",
@@ -101,6 +102,7 @@ const words = {
     ],
   },
   en: {
+    nobody: "Enter a token.",
     connecting: "Connecting…",
     live: "Live",
     reconnecting: "Reconnecting…",

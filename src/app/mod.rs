@@ -20,7 +20,7 @@ use crate::{
     http::{self, Connections, DemoDoors, Doors, Publishing, Recheck},
     hub::Hub,
     identity::{ClusterKey, Identity, Tickets},
-    ingest::{Ingest, Refill},
+    ingest::{self, Ingest, Refill},
     publish::{self, Producer},
     shutdown::Signals,
     telemetry::{self, Metrics, Readiness},
@@ -212,6 +212,7 @@ impl Server {
             identity,
             streams: streams.clone(),
             catalogue: settings.catalogue.clone(),
+            contract: Arc::new(ingest::asyncapi::document(&settings.ingest, &settings.catalogue)),
             marking: http::Turns::default(),
             recheck: recheck.clone(),
             limits: settings.http.limits(),
@@ -301,6 +302,9 @@ fn banner(settings: &config::Settings, address: SocketAddr, demo: &Demo) -> anyh
     let (servers, topic) = (&settings.ingest.bootstrap_servers, &settings.ingest.topic);
     let data = settings.data_dir.display();
     let mut lines = vec![match (&demo.broker, &demo.accounts) {
+        (Some(_), Some(_)) if !address.ip().is_loopback() => {
+            format!("알림 Allim {version} · demo mode, open to whoever reaches port {}", address.port())
+        }
         (Some(_), Some(_)) => format!("알림 Allim {version} · demo mode, nothing leaves this machine"),
         (Some(_), None) => format!("알림 Allim {version} · demo mode: embedded broker, real accounts"),
         _ => format!("알림 Allim {version}"),

@@ -32,10 +32,18 @@ pub enum Command {
     /// What could not be understood: list it, show it, send it once more.
     #[command(subcommand)]
     DeadLetters(timeline::command::Order),
-    /// Say what is wrong with the settings, or where each comes from.
-    CheckConfig,
+    /// Say what is wrong with the settings, or where each comes from; of real brokers also what of our topics is not as it
+    /// should be, and what that means.
+    CheckConfig {
+        /// Ask no broker.
+        #[arg(long)]
+        offline: bool,
+    },
     /// Ask a running server whether it is ready; for container checks.
-    Health,
+    Health {
+        /// Where it listens; else where the settings say.
+        address: Option<SocketAddr>,
+    },
     /// Run the demo's account service alone.
     DemoAccounts {
         /// Where it listens.

@@ -182,6 +182,17 @@ impl Reader {
         }
     }
 
+    /// The same for who asks once more: of what could not be read everything is said already.
+    pub fn again<T>(&self, key: &str, parse: impl Fn(&Value) -> Result<T, String>) -> Option<T> {
+        if let Some(given) = self.given.by_key.get(key) {
+            return parse(&given.value).ok();
+        }
+        match table::find(key)?.default {
+            table::Fallback::Is(text) => parse(&Value::String(text.to_owned())).ok(),
+            table::Fallback::Means(_) => None,
+        }
+    }
+
     /// How its owner wrote the setting; None where nobody gave it. True also for one that was complained about.
     #[must_use]
     pub fn written(&self, key: &str) -> Option<&str> {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub broker: Broker,
     pub accounts: Accounts,
+    /// Whether a demo may listen off loopback.
+    pub demo_open: bool,
     /// Its `bootstrap_servers` are empty where the broker is embedded: only that one knows where it listens.
     pub ingest: ingest::Settings,
     pub hub: hub::Settings,
@@ -150,6 +152,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let identity = stations::read_identity(r);
     let accounts = if r.written("accounts.url").is_some() { Accounts::Real } else { Accounts::Demo };
     let http = stations::read_http(r);
+    let demo_open = r.get("demo.open", parse::switch);
     let timeline = stations::read_timeline(r);
     let telemetry = stations::read_telemetry(r);
     let own_types = r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?)));
@@ -164,6 +167,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
         data_dir: data_dir.clone()?,
         broker: broker?,
         accounts,
+        demo_open: demo_open?,
         ingest: ingest?,
         hub: hub?,
         deliver: deliver?,
@@ -181,6 +185,19 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
 }
 
 fn what_only_a_server_minds(r: &mut Reader) {
+    let demo = r.written("kafka.bootstrap_servers").or(r.written("accounts.url")).is_none();
+    let closed = r.again("demo.open", parse::switch) == Some(false);
+    let listen = r.again("listen", parse::address).filter(|address| demo && closed && !address.ip().is_loopback());
+    if let Some(address) = listen {
+        let name = r.written("listen").unwrap_or("listen").to_owned();
+        let (accounts, open) = match name.starts_with("ALLIM_") {
+            true => ("ALLIM_ACCOUNTS_URL", "ALLIM_DEMO_OPEN=on"),
+            false => ("accounts.url", "demo.open = true"),
+        };
+        let found = format!("{address} is off loopback, and everybody knows the demo's tokens");
+        let wanted = format!("wanted is {accounts}, for accounts of your own, or {open}, to let everybody in");
+        r.complain(name, found, wanted);
+    }
     if let (Some(servers), None) = (r.written("kafka.bootstrap_servers"), r.written("accounts.url")) {
         let servers = servers.to_owned();
         let name = if servers.starts_with("ALLIM_") { "ALLIM_ACCOUNTS_URL" } else { "accounts.url" };
@@ -228,6 +245,9 @@ impl Settings {
         }
         if self.accounts == Accounts::Demo {
             report.push_str("  the accounts are the demo's: accounts.url is not set\n");
+            if !self.http.listen.ip().is_loopback() {
+                report.push_str("  whoever reaches it may come in with the demo's tokens: demo.open is on\n");
+            }
         }
         match &self.database {
             Database::Nowhere => report.push_str("  there is no timeline: what memory has passed is gone\n"),

@@ -144,6 +144,7 @@ pub const SETTINGS: &[Setting] = &[
 
     is("tickets.life_seconds", "30", "How long a ticket can be redeemed; a browser does so at once."),
 
+    is("demo.open", "off", "Whether whoever reaches `listen` may come in as the demo's people, whose tokens are published: wanted for a demo off loopback."),
     means("demo.kafka_listen", "where it was last time, else 127.0.0.1:9092, else any free port", "Where the small embedded broker listens; loopback only."),
     is("demo.log_max_bytes", "1073741824", "What the small broker keeps at most."),
 ];

@@ -15,6 +15,8 @@ use crate::notification::{AdminNo, MallNo, PartnerNo, Viewer};
 
 /// Where it answers, below its address.
 pub const PATH: &str = "/auth/me";
+/// Where a container's check asks: it always is.
+const READY: &str = "/readyz";
 
 /// Then whoever still asks is left behind.
 const ENDS_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -120,7 +122,7 @@ impl Accounts {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let routes = Router::new().route(PATH, get(me));
+        let routes = Router::new().route(PATH, get(me)).route(READY, get(async || Json(json!({"ready": true}))));
         // axum's own loop is good enough here: nobody but ourselves and the curious on this machine connects.
         let serve = axum::serve(listener, routes).with_graceful_shutdown(async {
             if stopped.await.is_err() {

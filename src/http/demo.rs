@@ -3,30 +3,34 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Json, Router,
+    Extension, Json,
     body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Doors,
     cut::Cuts,
     extract,
+    openapi::refusals,
     origin::Page,
     problem::{Problem, Refusal},
     proof::Proof,
-    wrong::Wrong,
 };
-use crate::notification::{AdminNo, Viewer, json::read_object};
+use crate::{
+    ingest::wrong::Wrong,
+    notification::{AdminNo, Viewer, json::read_object},
+};
 
 /// How much goes on in the demo's shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pace {
     Off,
@@ -72,27 +76,66 @@ impl DemoDoors {
 /// The shop stands still so long after the last page has left; a request may ask for less.
 const ENDS_AFTER: u64 = 60;
 const LONGEST_CUT: u64 = 60;
+const CUT: u64 = 5;
 /// Of a body of these doors.
 const BODY_BYTES: usize = 4 * 1024;
 
 /// The routes below `/demo`.
-pub fn routes(demo: DemoDoors) -> Router<Doors> {
-    Router::new()
-        .route("/demo/cast", get(cast))
-        .route("/demo/traffic", get(pace).post(traffic))
-        .route("/demo/cut", post(cut))
-        .route("/demo/text", post(text))
-        .route("/demo/exports", post(export))
-        .route("/demo/exports/{number}", get(download))
+pub fn routes(demo: DemoDoors) -> OpenApiRouter<Doors> {
+    OpenApiRouter::new()
+        .routes(routes!(cast))
+        .routes(routes!(pace, traffic))
+        .routes(routes!(cut))
+        .routes(routes!(text))
+        .routes(routes!(export))
+        .routes(routes!(download))
         .layer(Extension(demo))
 }
 
-async fn cast(Extension(demo): Extension<DemoDoors>) -> Response {
-    no_store(Json(json!({ "people": demo.demo.cast() })).into_response())
+/// What these doors are sent, by the names in the document.
+pub fn schemas() -> [(&'static str, Value); 4] {
+    let whole =
+        |most: u64, usual: u64| json!({ "type": ["integer", "null"], "minimum": 1, "maximum": most, "default": usual });
+    let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
+    let traffic =
+        json!({ "pace": { "$ref": "#/components/schemas/Pace" }, "endsAfterSeconds": whole(ENDS_AFTER, ENDS_AFTER) });
+    let text = json!({ "text": { "type": "string", "pattern": "\\S" }, "all": { "type": "boolean" } });
+    [
+        ("DemoTraffic", object(&["pace"], traffic)),
+        ("DemoCut", object(&[], json!({ "seconds": whole(LONGEST_CUT, CUT) }))),
+        ("DemoText", object(&["text", "all"], text)),
+        ("DemoExport", object(&[], json!({}))),
+    ]
 }
 
+#[derive(Serialize, ToSchema)]
+struct Cast {
+    /// Each as the account service tells of it, with its token.
+    #[schema(value_type = Vec<Object>)]
+    people: Value,
+}
+
+/// The demo's people
+#[utoipa::path(
+    get, path = "/demo/cast", operation_id = "demoCast", tag = "demo", security(()),
+    responses((status = 200, description = "Everybody, with their tokens.", body = Cast), refusals::Open),
+)]
+async fn cast(Extension(demo): Extension<DemoDoors>) -> Response {
+    no_store(Json(Cast { people: demo.demo.cast() }).into_response())
+}
+
+#[derive(Serialize, ToSchema)]
+struct Goes {
+    pace: Pace,
+}
+
+/// How much goes on in the demo's shop
+#[utoipa::path(
+    get, path = "/demo/traffic", operation_id = "demoPace", tag = "demo", security(()),
+    responses((status = 200, description = "So much.", body = Goes), refusals::Open),
+)]
 async fn pace(Extension(demo): Extension<DemoDoors>) -> Response {
-    no_store(Json(json!({ "pace": demo.demo.pace() })).into_response())
+    no_store(Json(Goes { pace: demo.demo.pace() }).into_response())
 }
 
 fn no_store(mut response: Response) -> Response {
@@ -101,7 +144,7 @@ fn no_store(mut response: Response) -> Response {
 }
 
 fn wrong(pointer: &str, wanted: &str) -> Refusal {
-    Problem::Invalid.with([("errors", [Wrong::new(pointer, "unknown_value", wanted).json()].into_iter().collect())])
+    Problem::Invalid.with_errors([Wrong::new(pointer, "unknown_value", wanted).into()])
 }
 
 /// A whole number of the body within bounds, or this one where there is none.
@@ -118,7 +161,14 @@ async fn object(parts: &Parts, body: Body) -> Result<Value, Refusal> {
     Ok(Value::Object(read_object(&body).map_err(|_| Problem::Unreadable)?))
 }
 
-/// `{"pace":"off|calm|busy","endsAfterSeconds":60}`
+/// Open or close the demo's shop
+///
+/// `calm`, `busy` (50 orders a second for 10 s) or `off`; it closes by itself so long after the last listener has left.
+#[utoipa::path(
+    post, path = "/demo/traffic", operation_id = "demoTraffic", tag = "demo", security(()),
+    request_body(content = ref("#/components/schemas/DemoTraffic"), content_type = "application/json"),
+    responses((status = 204, description = "So it is."), refusals::DemoTraffic),
+)]
 async fn traffic(Extension(demo): Extension<DemoDoors>, request: Request) -> Result<StatusCode, Refusal> {
     let (parts, body) = request.into_parts();
     Page::of(&parts.headers, &[])?;
@@ -138,7 +188,15 @@ async fn caller(doors: &Doors, parts: &Parts) -> Result<Arc<Viewer>, Problem> {
     Ok(doors.identity.who(&token).await?)
 }
 
-/// `{"text":"안녕하세요","all":true}`: the old page's box, a line of plain text to everyone or to oneself.
+/// Say a line of plain text
+///
+/// As the page of the old system did: to everyone or to oneself.
+#[utoipa::path(
+    post, path = "/demo/text", operation_id = "demoText", tag = "demo",
+    security(("operatorToken" = []), ("operatorCookie" = [])),
+    request_body(content = ref("#/components/schemas/DemoText"), content_type = "application/json"),
+    responses((status = 204, description = "It is on its way."), refusals::DemoAct),
+)]
 async fn text(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,
@@ -154,7 +212,15 @@ async fn text(
     if demo.demo.say(line) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::Overload.into()) }
 }
 
-/// `{"seconds":5}`: the caller's own streams break off, and for so long nobody gets through in its name.
+/// Cut the line
+///
+/// The caller's own streams break off without a `bye`, and for so long nobody gets through in its name.
+#[utoipa::path(
+    post, path = "/demo/cut", operation_id = "demoCut", tag = "demo",
+    security(("operatorToken" = []), ("operatorCookie" = [])),
+    request_body(content = ref("#/components/schemas/DemoCut"), content_type = "application/json"),
+    responses((status = 204, description = "It is cut."), refusals::DemoAct),
+)]
 async fn cut(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,
@@ -162,11 +228,25 @@ async fn cut(
 ) -> Result<StatusCode, Refusal> {
     let (parts, body) = request.into_parts();
     let viewer = caller(&doors, &parts).await?;
-    demo.cuts.cut(viewer.admin, seconds(&object(&parts, body).await?, "seconds", LONGEST_CUT, 5)?);
+    demo.cuts.cut(viewer.admin, seconds(&object(&parts, body).await?, "seconds", LONGEST_CUT, CUT)?);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `{}`: an export for the caller begins.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Begun {
+    export_no: String,
+}
+
+/// Begin an export for the caller
+///
+/// Every third fails.
+#[utoipa::path(
+    post, path = "/demo/exports", operation_id = "demoExport", tag = "demo",
+    security(("operatorToken" = []), ("operatorCookie" = [])),
+    request_body(content = ref("#/components/schemas/DemoExport"), content_type = "application/json"),
+    responses((status = 202, description = "It is under way.", body = Begun), refusals::DemoExport),
+)]
 async fn export(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,
@@ -176,11 +256,22 @@ async fn export(
     let viewer = caller(&doors, &parts).await?;
     object(&parts, body).await?;
     let told = demo.demo.export(&viewer).ok_or(Problem::Overload)?;
-    let number = told.await.map_err(|_| Problem::Overload)?;
-    Ok(no_store((StatusCode::ACCEPTED, Json(json!({ "exportNo": number }))).into_response()))
+    let number = told.await.map_err(|_| Problem::EnoughUnderWay)?;
+    Ok(no_store((StatusCode::ACCEPTED, Json(Begun { export_no: number })).into_response()))
 }
 
-/// A link can carry no header, so a ticket is as good as a token.
+/// The file of an export
+///
+/// For who asked for it, and nobody else. A link can carry no header, so a ticket is as good as a token.
+#[utoipa::path(
+    get, path = "/demo/exports/{number}", operation_id = "demoFile", tag = "demo",
+    security(("operatorToken" = []), ("operatorCookie" = []), ("ticket" = [])),
+    params(("number" = String, Path, description = "Its `exportNo`.")),
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "text/csv"),
+        refusals::DemoFile,
+    ),
+)]
 async fn download(
     Extension(demo): Extension<DemoDoors>,
     State(doors): State<Doors>,

@@ -6,6 +6,7 @@ use http::{HeaderValue, Method, header, request::Parts};
 use super::{
     Doors, cut, extract,
     guest::{Guest, Turned},
+    openapi::refusals,
     problem::Problem,
 };
 use crate::{
@@ -13,7 +14,25 @@ use crate::{
     hub::{Coat, Outlet},
 };
 
-/// Opens a stream.
+/// Listen
+///
+/// A stream of events, each once and in order: `hello`, what was missed since the position, `status`, and from there on
+/// what comes, until a `bye`. An event without a name is a notification, whose data are a `Notification`; its `id:` is the
+/// position to come back with. Who accepts `text/event-stream` is told of overload, a restart or an ill account service by
+/// a `bye` in a stream, as an `EventSource` would stay away for good after a 503.
+#[utoipa::path(
+    get, path = "/notifications", operation_id = "listen", tag = "listen",
+    security(("operatorToken" = []), ("operatorCookie" = []), ("ticket" = [])),
+    params(
+        ("Last-Event-ID" = Option<String>, Header, description = "The last `id:`: go on behind it. `earliest` is what memory has. It wins over the URL's."),
+        ("last_event_id" = Option<String>, Query, description = "The same, for who can send no header."),
+        ("lang" = Option<String>, Query, description = "`ko` or `en`; else the viewer's own, else Korean.", pattern = "^([Kk][Oo]|[Ee][Nn])([-_].*)?$"),
+    ),
+    responses(
+        (status = 200, description = "The stream.", body = String, content_type = "text/event-stream"),
+        refusals::Listening,
+    ),
+)]
 pub async fn sse(State(doors): State<Doors>, parts: Parts) -> Result<Response, Problem> {
     let guest = match Guest::of(&parts, &doors).await {
         Ok(guest) => guest,

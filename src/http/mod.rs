@@ -16,7 +16,9 @@ mod guest;
 mod h2c;
 mod limits;
 mod listen;
+mod made_once;
 mod management;
+mod openapi;
 mod origin;
 mod pages;
 mod problem;
@@ -30,7 +32,6 @@ mod tickets;
 mod timeline;
 mod upgrade;
 mod websocket;
-mod wrong;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -39,7 +40,6 @@ use axum::{
     extract::Request,
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use http::{HeaderName, HeaderValue, Method, header, uri::Authority};
 use tower_http::{
@@ -47,6 +47,7 @@ use tower_http::{
     cors::{AllowCredentials, AllowOrigin, CorsLayer},
     set_header::SetResponseHeaderLayer,
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use accept::{Connections, bind, serve};
 pub use demo::{Demo, DemoDoors, File, Pace};
@@ -114,6 +115,8 @@ pub struct Doors {
     pub identity: Identity,
     pub streams: Streams,
     pub catalogue: Catalogue,
+    /// What may stand on the topics, for whoever publishes: AsyncAPI.
+    pub contract: Arc<serde_json::Value>,
     pub marking: Turns,
     pub recheck: Recheck,
     pub limits: Limits,
@@ -124,21 +127,21 @@ pub struct Doors {
     pub metrics: Metrics,
 }
 
-/// Every route of the public port.
+/// Every route of the public port. All but files and the echo are in the document that shows them.
 pub fn routes(doors: Doors, readiness: Readiness) -> Router {
     let cors = cors(&doors.settings.allowed_origins);
-    let demo = doors.demo.clone().map(demo::routes).unwrap_or_default();
-    let router = Router::new();
+    let described = OpenApiRouter::with_openapi(openapi::beginning(&doors.cookie, doors.demo.is_some()))
+        .routes(routes!(listen::sse, publish::publish))
+        .routes(routes!(websocket::open))
+        .routes(routes!(tickets::issue))
+        .merge(timeline::routes())
+        .merge(management::health(readiness))
+        .merge(doors.demo.clone().map(demo::routes).unwrap_or_default());
+    let router = openapi::described(described, &doors);
     #[cfg(feature = "protocol-echo")]
     let router = router.merge(echo::routes());
     let router = router
         .merge(pages::routes())
-        .route("/notifications", get(listen::sse).post(publish::publish))
-        .route("/ws", get(websocket::open))
-        .route("/tickets", post(tickets::issue))
-        .merge(timeline::routes())
-        .merge(management::health(readiness))
-        .merge(demo)
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .with_state(doors);
@@ -211,7 +214,7 @@ async fn is_in_order(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::{body::Body, routing::get};
     use http::StatusCode;
     use http_body_util::BodyExt;
     use tower::ServiceExt;

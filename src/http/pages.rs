@@ -1,15 +1,9 @@
 //! The pages of `static/`, carried in the executable: what is asked for again and has not changed is not sent again.
 
-use std::sync::Arc;
+use axum::{Router, routing::get};
+use http::HeaderMap;
 
-use axum::{
-    Router,
-    response::{IntoResponse, Response},
-    routing::get,
-};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use sha2::{Digest, Sha256};
+use super::made_once::MadeOnce;
 
 struct Page {
     path: &'static str,
@@ -55,25 +49,7 @@ const PAGES: &[Page] = pages![
 /// A route for each.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     PAGES.iter().fold(Router::new(), |router, page| {
-        let tag: Arc<str> = tag(page.body).into();
-        router.route(page.path, get(async move |asked: HeaderMap| serve(page, &tag, &asked)))
+        let file = MadeOnce::new(page.kind, page.body);
+        router.route(page.path, get(async move |asked: HeaderMap| file.answer(&asked)))
     })
-}
-
-fn serve(page: &'static Page, tag: &str, asked: &HeaderMap) -> Response {
-    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let known = known.flat_map(|line| line.split(',')).any(|one| one.trim() == tag);
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { page.body.into_response() };
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.kind));
-    // Asked for each time, and seldom sent: a new version of the server brings new pages at once.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        headers.insert(header::ETAG, tag);
-    }
-    response
-}
-
-fn tag(body: &[u8]) -> String {
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..12]))
 }

@@ -5,9 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::identity::Refused;
+use crate::{identity::Refused, ingest::wrong::Wrong};
 
 /// Why a request is not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub enum Problem {
     BadQuestion,
     TimelineUnavailable,
     TimelineDamaged,
+    EnoughUnderWay,
     Overload,
     AccountsUnavailable,
     Internal,
@@ -53,16 +55,106 @@ pub enum Problem {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refusal {
     pub problem: Problem,
-    members: Map<String, Value>,
+    errors: Option<Vec<Mistake>>,
+    id: Option<String>,
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Refusal {
-        Refusal { problem, members: Map::new() }
+        Refusal { problem, errors: None, id: None }
     }
 }
 
+/// One thing that is wrong with a body or a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Mistake)]
+pub struct Mistake {
+    /// Where in the body (RFC 6901); the whole body is the empty text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Of a question to the timeline: which of its parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
+    /// What is wrong, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The same for people.
+    pub detail: String,
+}
+
+impl From<Wrong> for Mistake {
+    fn from(Wrong { pointer, code, detail }: Wrong) -> Mistake {
+        Mistake { pointer: Some(pointer), field: None, code: Some(code), detail }
+    }
+}
+
+/// A refusal as it is told (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Told {
+    /// `about:blank`: it is `code` that says which.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    status: u16,
+    /// What is wrong, for programs: it stays as it is.
+    code: &'static str,
+    /// What is wrong and what to do about it, for people.
+    detail: &'static str,
+    /// Everything that is wrong, where it is more than one thing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<Mistake>>,
+    /// The id to send the same event with again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
 impl Problem {
+    /// In the order of their declaration, of which `Internal` is the last.
+    #[cfg(test)]
+    pub const ALL: &[Problem] = {
+        use Problem::*;
+        &[
+            NoToken,
+            BadToken,
+            TokenInUrl,
+            BadTicket,
+            LateTicket,
+            UsedTicket,
+            TicketOfOtherPage,
+            TicketOfOtherOperator,
+            OriginRefused,
+            BadLanguage,
+            UpgradeRequired,
+            BadHandshake,
+            UnknownProtocol,
+            HostRequired,
+            AddressTooLong,
+            NotFound,
+            MethodNotAllowed,
+            NoKey,
+            BadKey,
+            PageMayNotPublish,
+            MayNotAddress,
+            BadDryRun,
+            NotJson,
+            TooLarge,
+            BodyBroken,
+            BodyTooSlow,
+            Unreadable,
+            Invalid,
+            KafkaUnavailable,
+            BadQuestion,
+            TimelineUnavailable,
+            TimelineDamaged,
+            EnoughUnderWay,
+            Overload,
+            AccountsUnavailable,
+            Internal,
+        ]
+    };
+
     /// Its code, and what to do about it.
     pub fn said(self) -> (&'static str, &'static str) {
         let (_, code, detail) = self.row();
@@ -74,12 +166,16 @@ impl Problem {
         self.row().0 == StatusCode::UNAUTHORIZED
     }
 
-    /// With members of its own beside the usual ones.
-    pub fn with(self, members: impl IntoIterator<Item = (&'static str, Value)>) -> Refusal {
-        Refusal { problem: self, members: members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    pub fn with_errors(self, errors: impl IntoIterator<Item = Mistake>) -> Refusal {
+        Refusal { errors: Some(errors.into_iter().collect()), ..self.into() }
     }
 
-    fn row(self) -> (StatusCode, &'static str, &'static str) {
+    /// That of an event, so that it can be sent again as the same.
+    pub fn with_id(self, id: String) -> Refusal {
+        Refusal { id: Some(id), ..self.into() }
+    }
+
+    pub fn row(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Problem::NoToken => (
                 StatusCode::UNAUTHORIZED,
@@ -137,13 +233,9 @@ impl Problem {
             Problem::BadQuestion | Problem::TimelineUnavailable | Problem::TimelineDamaged => {
                 self.row_of_the_timeline()
             }
-            Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
-            Problem::AccountsUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "accounts_unavailable",
-                "The account service gives no answer. Come back later with the same token.",
-            ),
-            Problem::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
+            Problem::EnoughUnderWay | Problem::Overload | Problem::AccountsUnavailable | Problem::Internal => {
+                self.row_of_the_server()
+            }
         }
     }
 }
@@ -240,6 +332,25 @@ impl Problem {
     }
 }
 
+impl Problem {
+    fn row_of_the_server(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Problem::EnoughUnderWay => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "enough_under_way",
+                "Enough of yours is under way. Come back when something of it has ended.",
+            ),
+            Problem::Overload => (StatusCode::SERVICE_UNAVAILABLE, "overload", "Too much to do. Come back later."),
+            Problem::AccountsUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "accounts_unavailable",
+                "The account service gives no answer. Come back later with the same token.",
+            ),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here."),
+        }
+    }
+}
+
 /// None of these is a secret: the exact ones are told only of tickets that are ours.
 const fn ticket(code: &'static str, detail: &'static str) -> (StatusCode, &'static str, &'static str) {
     (StatusCode::UNAUTHORIZED, code, detail)
@@ -264,12 +375,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, code, detail) = self.problem.row();
         let title = status.canonical_reason().unwrap_or("error");
-        let mut body =
-            json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "code": code, "detail": detail });
-        for (name, value) in self.members {
-            body[name] = value;
-        }
-        let mut response = (status, Json(body)).into_response();
+        let (errors, id) = (self.errors, self.id);
+        let told = Told { kind: "about:blank", title, status: status.as_u16(), code, detail, errors, id };
+        let mut response = (status, Json(told)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -9,22 +9,27 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
+use utoipa::ToSchema;
 
 use super::{
     Doors, extract,
+    openapi::refusals,
     origin::Page,
-    problem::{Problem, Refusal},
-    wrong::{self, Wrong},
+    problem::{Mistake, Problem, Refusal},
 };
 use crate::{
     identity::{NotAllowed, Publisher, Publishers},
-    ingest::{Decoder, RawRecord},
-    notification::{Coordinates, Epoch, Notification, Shape, Term, Viewer, json::read_object},
+    ingest::{
+        Decoder, RawRecord,
+        wrong::{self, Wrong},
+    },
+    notification::{AdminNo, Coordinates, Epoch, Notification, NotificationId, Shape, Term, Viewer, json::read_object},
     publish::{
         Failed, Outgoing, Producer,
         event::{fresh_id, key_for},
@@ -55,6 +60,10 @@ impl Publishing {
         Publishing { producer, decoder, publishers, cast: cast.into(), turns }
     }
 
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
         match timeout(TURN, self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
@@ -71,7 +80,66 @@ struct Ready {
     record: Outgoing,
 }
 
-/// Answers, and counts how it went.
+/// Where it came to lie.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Accepted {
+    /// What listeners see.
+    #[schema(value_type = String)]
+    id: NotificationId,
+    /// The id of the event: sent again with it, it is the same notification.
+    event_id: String,
+    partition: i32,
+    offset: i64,
+}
+
+/// Who would get it.
+#[derive(Serialize, ToSchema)]
+struct Would {
+    #[schema(value_type = String)]
+    id: NotificationId,
+    /// Terms such as `mall:1001`.
+    audience: Vec<String>,
+    /// In the demo each of its people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    viewers: Vec<Person>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Looker)]
+#[serde(rename_all = "camelCase")]
+struct Person {
+    #[schema(value_type = i64)]
+    admin_no: AdminNo,
+    name: String,
+    sees: bool,
+    /// Why not: `other_mall`, `other_partner`, `not_a_partner`, `not_an_operator`, `other_person`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// Publish
+///
+/// One event, as it would be written to Kafka. The answer comes when every replica in sync has it. The same event id is the
+/// same notification, however often it is sent.
+#[utoipa::path(
+    post, path = "/notifications", operation_id = "publish", tag = "publish",
+    security(("publisherKey" = [])),
+    params(
+        ("dryRun" = Option<bool>, Query, description = "Publish nothing, and say who would get it."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The event's id, where the body has none.", pattern = "^[!-~]+$"),
+    ),
+    request_body(content(
+        (ref("#/components/schemas/Event") = "application/json"),
+        (ref("#/components/schemas/CloudEvent") = "application/cloudevents+json"),
+    )),
+    responses(
+        (status = 200, description = "With `dryRun`: who would get it.", body = Would),
+        (status = 202, description = "It lies in Kafka.", body = Accepted),
+        refusals::Publishing,
+    ),
+)]
+// Counts how it went.
 pub async fn publish(State(doors): State<Doors>, request: Request) -> Response {
     let answer = answer(&doors, request).await;
     let outcome = match &answer {
@@ -107,18 +175,14 @@ async fn answer(doors: &Doors, request: Request) -> Result<Response, Refusal> {
     }
     match publishing.producer.send(&ready.record).await {
         Ok(published) => {
-            let coordinates = json!({
-                "id": ready.notification.id,
-                "eventId": ready.event_id,
-                "partition": published.partition,
-                "offset": published.offset,
-            });
-            Ok((StatusCode::ACCEPTED, Json(coordinates)).into_response())
+            let (id, event_id) = (ready.notification.id, ready.event_id);
+            let accepted = Accepted { id, event_id, partition: published.partition, offset: published.offset };
+            Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
         }
         Err(Failed::TooLarge) => Err(Problem::TooLarge.into()),
         Err(failed) => {
             tracing::debug!(%failed, publisher = publisher.name, "a notification was not acknowledged");
-            Err(Problem::KafkaUnavailable.with([("id", ready.event_id.into())]))
+            Err(Problem::KafkaUnavailable.with_id(ready.event_id))
         }
     }
 }
@@ -143,7 +207,7 @@ fn ready(
     publishing: &Publishing,
 ) -> Result<Ready, Refusal> {
     let unreadable = |why: crate::notification::Unreadable| vec![Wrong::new("", why.code(), why.to_string())];
-    let mut object = read_object(body).map_err(|why| invalid(Problem::Unreadable, &unreadable(why)))?;
+    let mut object = read_object(body).map_err(|why| invalid(Problem::Unreadable, unreadable(why)))?;
     let structured = shape == Shape::Structured || object.contains_key("specversion");
     let shape = if structured { Shape::Structured } else { Shape::Plain };
     let named = name(&mut object, &parts.headers, shape);
@@ -159,7 +223,7 @@ fn ready(
         String::new()
     });
     if !wrong.is_empty() {
-        return Err(invalid(Problem::Invalid, &wrong));
+        return Err(invalid(Problem::Invalid, wrong));
     }
     let content_type = if structured { STRUCTURED } else { "application/json" };
     let value = Value::Object(object).to_string().into_bytes();
@@ -169,7 +233,7 @@ fn ready(
     let raw = RawRecord { coordinates, timestamp: Timestamp::now(), key: None, headers, value: Some(&value) };
     let notification = publishing.decoder.decode(&raw).map_err(|rejected| match rejected.reason.as_str() {
         "too_big" => Problem::TooLarge.into(),
-        code => invalid(Problem::Invalid, &[Wrong::new("", code, rejected.detail)]),
+        code => invalid(Problem::Invalid, [Wrong::new("", code, rejected.detail)]),
     })?;
     let headers = vec![("content-type".to_owned(), content_type.to_owned())];
     let record = Outgoing { key: key_for(notification.mall, &notification.audience), headers, value };
@@ -233,8 +297,8 @@ fn name(object: &mut Map<String, Value>, headers: &HeaderMap, shape: Shape) -> R
     }
 }
 
-fn invalid(problem: Problem, wrong: &[Wrong]) -> Refusal {
-    problem.with([("errors", wrong.iter().map(Wrong::json).collect())])
+fn invalid(problem: Problem, wrong: impl IntoIterator<Item = Wrong>) -> Refusal {
+    problem.with_errors(wrong.into_iter().map(Mistake::from))
 }
 
 fn allowed(notification: &Notification, publisher: &Publisher) -> Result<(), Refusal> {
@@ -242,32 +306,24 @@ fn allowed(notification: &Notification, publisher: &Publisher) -> Result<(), Ref
     if not.is_empty() {
         return Ok(());
     }
-    let wrong: Vec<Wrong> = not
-        .into_iter()
-        .map(|not| match not {
-            NotAllowed::Mall(mall) => {
-                Wrong::new("/mallNo", "not_allowed", format!("this key may publish nothing about mall {mall}"))
-            }
-            NotAllowed::Term(term) => {
-                Wrong::new("/audience", "not_allowed", format!("this key may not address {term}"))
-            }
-        })
-        .collect();
-    Err(invalid(Problem::MayNotAddress, &wrong))
+    let wrong = not.into_iter().map(|not| match not {
+        NotAllowed::Mall(mall) => {
+            Wrong::new("/mallNo", "not_allowed", format!("this key may publish nothing about mall {mall}"))
+        }
+        NotAllowed::Term(term) => Wrong::new("/audience", "not_allowed", format!("this key may not address {term}")),
+    });
+    Err(invalid(Problem::MayNotAddress, wrong))
 }
 
-/// Who would get it: the terms, and in the demo each of its people.
-fn who(notification: &Notification, cast: &[Viewer]) -> Value {
-    let terms: Vec<String> = notification.audience.terms().iter().map(Term::to_string).collect();
-    let mut answer = json!({ "id": notification.id, "audience": terms });
-    if !cast.is_empty() {
-        let viewer = |viewer: &Viewer| match notification.audience.why_not(viewer, notification.mall) {
-            None => json!({ "adminNo": viewer.admin, "name": viewer.name, "sees": true }),
-            Some(why) => {
-                json!({ "adminNo": viewer.admin, "name": viewer.name, "sees": false, "reason": why.code() })
-            }
-        };
-        answer["viewers"] = cast.iter().map(viewer).collect();
+fn who(notification: &Notification, cast: &[Viewer]) -> Would {
+    let person = |viewer: &Viewer| {
+        let why_not = notification.audience.why_not(viewer, notification.mall);
+        let (sees, reason) = (why_not.is_none(), why_not.map(|why| why.code()));
+        Person { admin_no: viewer.admin, name: viewer.name.clone(), sees, reason }
+    };
+    Would {
+        id: notification.id,
+        audience: notification.audience.terms().iter().map(Term::to_string).collect(),
+        viewers: cast.iter().map(person).collect(),
     }
-    answer
 }

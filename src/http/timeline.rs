@@ -3,29 +3,31 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts};
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Doors,
     asker::Asker,
     extract,
-    problem::{Problem, Refusal},
+    openapi::refusals,
+    problem::{Mistake, Problem, Refusal},
 };
 use crate::{
     hub::Frame,
     notification::{
-        AdminNo, Catalogue, NotificationId, Position, Prepared, Sight, Viewer, event::Severity, json::read_object,
+        AdminNo, Catalogue, NotificationId, Position, Prepared, Sight, Viewer, Wire, event::Severity, json::read_object,
     },
     timeline::{Filter, List, Listed, Mark, Place, Timeline, Trouble, Types},
 };
@@ -53,14 +55,34 @@ impl Turns {
     }
 }
 
-pub fn routes() -> Router<Doors> {
-    Router::new()
-        .route("/timeline", get(list))
-        .route("/timeline/unread-count", get(unread_count))
-        .route("/timeline/read", post(read))
+pub fn routes() -> OpenApiRouter<Doors> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(unread_count)).routes(routes!(read))
 }
 
-/// A page of it, newest first.
+/// A page of what was kept
+///
+/// Newest first: what the viewer may see now, whoever it was when it came. A stream that begins at `position` misses nothing
+/// that the page does not have.
+#[utoipa::path(
+    get, path = "/timeline", operation_id = "listTimeline", tag = "timeline",
+    security(("operatorToken" = []), ("operatorCookie" = [])),
+    params(
+        ("limit" = Option<i32>, Query, description = "So many at most, else 50.", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "Go on behind the page that had it as `next`.", pattern = "^[A-Za-z0-9_-]{53}[AQgw]$"),
+        ("mall" = Option<i64>, Query, description = "Of this mall alone.", minimum = 1, maximum = 9223372036854775807_isize),
+        ("type" = Option<String>, Query, description = "Of these types alone, with commas between."),
+        ("category" = Option<String>, Query, description = "Of this category alone."),
+        ("severity" = Option<Severity>, Query, description = "Of this severity alone."),
+        ("unread" = Option<bool>, Query, description = "What is not read yet alone."),
+        ("lang" = Option<String>, Query, description = "`ko` or `en`; else the viewer's own, else Korean.", pattern = "^([Kk][Oo]|[Ee][Nn])([-_].*)?$"),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the page that is there."),
+    ),
+    responses(
+        (status = 200, description = "A page.", body = Page, headers(("ETag" = String, description = "Of what is shown, not of the place."))),
+        (status = 304, description = "It is still the page whose `ETag` came."),
+        refusals::List,
+    ),
+)]
 async fn list(State(doors): State<Doors>, parts: Parts) -> Result<Response, Refusal> {
     let Asker { viewer, .. } = Asker::of(&parts, &doors).await?;
     let timeline = timeline(&doors)?;
@@ -78,17 +100,20 @@ async fn list(State(doors): State<Doors>, parts: Parts) -> Result<Response, Refu
     Ok(answer(&parts.headers, &viewer, &body, &found))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Page {
     items: Vec<Item>,
+    /// The `cursor` of the page behind it; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// Where a stream begins that misses nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Item {
+    #[schema(value_type = Wire<'static>)]
     notification: Box<RawValue>,
     read: bool,
 }
@@ -123,16 +148,73 @@ fn answer(asked: &HeaderMap, viewer: &Viewer, page: &Page, found: &List) -> Resp
     response
 }
 
+/// Of more than so many there is no count.
+#[derive(Serialize, ToSchema)]
+struct Unread {
+    /// 100 is more than 99.
+    #[schema(maximum = 100)]
+    unread: usize,
+}
+
+/// How much is unread
+#[utoipa::path(
+    get, path = "/timeline/unread-count", operation_id = "countUnread", tag = "timeline",
+    security(("operatorToken" = []), ("operatorCookie" = [])),
+    responses((status = 200, description = "So much.", body = Unread), refusals::UnreadCount),
+)]
 async fn unread_count(State(doors): State<Doors>, parts: Parts) -> Result<Response, Refusal> {
     let Asker { viewer, .. } = Asker::of(&parts, &doors).await?;
     timeline(&doors)?;
     let unread = doors.streams.past().count(&viewer).await.map_err(ill)?;
-    let mut response = Json(json!({ "unread": unread })).into_response();
+    let mut response = Json(Unread { unread }).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-/// Marks, also what is not recorded yet; and says so on all streams of this operator.
+/// What a mark looks like, for who sends one.
+pub fn mark_schema() -> Value {
+    let ids = json!({
+        "type": "array",
+        "items": { "type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$" },
+        "minItems": 1,
+        "maxItems": MOST_IDS,
+    });
+    json!({
+        "title": "What is read",
+        "oneOf": [
+            {
+                "title": "These",
+                "type": "object",
+                "required": ["ids"],
+                "properties": {
+                    "ids": ids,
+                    "read": { "type": "boolean", "default": true, "description": "`false` takes it back." },
+                },
+                "additionalProperties": false,
+            },
+            {
+                "title": "All up to here",
+                "type": "object",
+                "required": ["upTo"],
+                "properties": {
+                    "upTo": { "type": "string", "format": "position", "pattern": "^[A-Za-z0-9_-]+$", "description": "The position of a list or of a stream." },
+                    "read": { "enum": [true] },
+                },
+                "additionalProperties": false,
+            },
+        ],
+    })
+}
+
+/// Say what is read
+///
+/// Also what has only just come and is not recorded yet. All streams of the same operator are told.
+#[utoipa::path(
+    post, path = "/timeline/read", operation_id = "markRead", tag = "timeline",
+    security(("operatorToken" = []), ("operatorCookie" = [])),
+    request_body(content = ref("#/components/schemas/Mark"), content_type = "application/json"),
+    responses((status = 204, description = "So it is."), refusals::Read),
+)]
 async fn read(State(doors): State<Doors>, request: Request) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     let Asker { viewer, .. } = Asker::of(&parts, &doors).await?;
@@ -182,7 +264,8 @@ fn ill(trouble: Trouble) -> Refusal {
 }
 
 fn wrong(field: &'static str, wanted: &str) -> Refusal {
-    Problem::BadQuestion.with([("errors", json!([{ "field": field, "detail": format!("wanted is {wanted}") }]))])
+    let detail = format!("wanted is {wanted}");
+    Problem::BadQuestion.with_errors([Mistake { pointer: None, field: Some(field), code: None, detail }])
 }
 
 /// What a list is asked for.

@@ -16,6 +16,7 @@ use super::{
     caller::Held,
     cut, extract,
     guest::{Coming, Guest, Turned},
+    openapi::refusals,
     origin::Page,
     problem::Problem,
     socket::{Ending, Hearing, Limits, Said, converse},
@@ -38,7 +39,28 @@ const LIMITS: Limits = Limits { message: 64 * 1024, messages_per_second: 20, byt
 /// With the third mistake it is no mistake any more.
 const MISTAKES: u32 = 3;
 
-/// Opens a stream.
+/// Listen over a WebSocket
+///
+/// The same stream with the same positions, as sub-protocol `allim.v1`: each event in an envelope
+/// (`{"type":"notification","position":"…","notification":{…}}`). The client says first where it goes on:
+/// `{"type":"resume","position":"…"}`. Who is not let in learns why from an `error` and a close code behind the
+/// handshake: a script sees no status.
+#[utoipa::path(
+    get, path = "/ws", operation_id = "listenOverWebSocket", tag = "listen",
+    security(("operatorToken" = []), ("operatorCookie" = []), ("ticket" = [])),
+    params(
+        ("Upgrade" = String, Header, description = "`websocket`."),
+        ("Sec-WebSocket-Version" = String, Header, description = "`13`."),
+        ("Sec-WebSocket-Key" = String, Header, description = "16 random bytes in base64."),
+        ("Sec-WebSocket-Protocol" = Option<String>, Header, description = "`allim.v1`, or nothing."),
+        ("last_event_id" = Option<String>, Query, description = "Where to go on, for who will not say it in a message."),
+        ("lang" = Option<String>, Query, description = "`ko` or `en`; else the viewer's own, else Korean.", pattern = "^([Kk][Oo]|[Ee][Nn])([-_].*)?$"),
+    ),
+    responses(
+        (status = 101, description = "From here on it is a WebSocket."),
+        refusals::WebSocket,
+    ),
+)]
 pub async fn open(State(doors): State<Doors>, mut parts: Parts) -> Result<Response, Problem> {
     let upgrade = Upgrade::of(&mut parts, Some(PROTOCOL))?;
     // Every browser says from which page a WebSocket comes; what says nothing and has somebody's cookie is none.

@@ -16,7 +16,7 @@ use crate::notification::{
 /// Key and headers together; they carry names and numbers, never content.
 const MOST_HEADER_BYTES: usize = 64 * 1024;
 /// A longer id or type is no name but an attack on logs and indexes.
-const LONGEST_NAME: usize = 512;
+pub const LONGEST_NAME: usize = 512;
 const STRUCTURED: &str = "application/cloudevents+json";
 
 /// A record as Kafka hands it over.

@@ -5,10 +5,12 @@
 //! Nothing is ever committed, and no group is joined: a second node must not take anything away from the first.
 //! Two topics are read so: the notifications, and the signals that end or change somebody's rights.
 
+pub mod asyncapi;
 mod client;
 mod decode;
 mod ends;
 mod kept;
+pub mod members;
 mod native;
 mod notifications;
 mod pulse;
@@ -16,7 +18,9 @@ mod questions;
 mod reader;
 mod rejected;
 mod signals;
+pub mod topics;
 mod watchdog;
+pub mod wrong;
 
 use std::{sync::Arc, thread, time::Duration};
 

@@ -31,7 +31,7 @@ const ENVELOPE_ONLY: [&str; 14] = [
 const ENVELOPE_BESIDE_DATA: [&str; 3] = ["link", "occurredAt", "expiresAt"];
 
 /// How urgent: it decides colour, sound and, for those who are away, channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Info,

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{
     AdminNo, Lang, MallNo, Notification, NotificationId, PartnerNo, Sight, State,
@@ -37,50 +38,77 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// The wire object, in the order of part 5 of the design. `partnerNo` is the viewer's own or, for operators, the event's.
-#[derive(Serialize)]
+/// A notification as one viewer sees it.
+// In the order of part 5 of the design.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Notification)]
 #[serde(rename_all = "camelCase")]
-struct Wire<'w> {
+pub struct Wire<'w> {
+    /// The one identity: the same on every node, in a repeat, and for everybody.
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     id: NotificationId,
+    /// The catalogue's name, such as `order.created`.
     #[serde(rename = "type")]
     type_name: &'w str,
+    /// Its group; that of an unknown type is `system`.
     category: &'w str,
     severity: Severity,
+    /// Plain text in the language asked for, never markup.
     title: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// Where a click leads.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(https?://|/)")]
     link: Option<&'w str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1)]
     mall_no: Option<MallNo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mall_name: Option<&'w str>,
+    /// The viewer's own or, for operators, the event's.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1)]
     partner_no: Option<PartnerNo>,
+    /// Kafka's time: lists are sorted by it.
+    #[schema(format = DateTime)]
     at: String,
+    /// When it happened, if the producer says so.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     occurred_at: Option<String>,
+    /// From then on it is of no use.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// Which item it is about: of one key and one mall a page shows the newest.
     #[serde(skip_serializing_if = "Option::is_none")]
     collapse_key: Option<String>,
+    /// No sound, no badge.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     silent: bool,
+    /// The producer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<&'w str>,
+    /// The admin who did it: on that admin's own page it is shown as read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1)]
     actor_no: Option<AdminNo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handled_by: Option<Handler<'w>>,
+    /// The event's own fields, as far as the viewer may see them.
     #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
     data: &'w Map<String, Value>,
 }
 
 /// Who settled the item of the key. That it is settled is said also where nobody is named, or to whoever may not know.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HandledBy)]
 #[serde(rename_all = "camelCase")]
 struct Handler<'w> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, minimum = 1)]
     admin_no: Option<AdminNo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_name: Option<&'w str>,

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -29,7 +29,7 @@ const LINES: u32 = 20;
 #[derive(Debug, Clone, Args)]
 pub struct Order {
     /// The event's type, such as order.created.
-    #[arg(value_name = "TYPE", required_unless_present = "raw")]
+    #[arg(value_name = "TYPE", required_unless_present_any = ["raw", "check"])]
     pub kind: Option<String>,
     /// The mall it is about.
     #[arg(long, value_name = "N")]
@@ -58,6 +58,10 @@ pub struct Order {
     /// The record's key; else mall:N, partner:P or operator:N.
     #[arg(long)]
     pub key: Option<String>,
+    /// Publish nothing, and say what would become of records with these values, and whom they would reach; `-` is the
+    /// standard input. Headers of FILE.json stand in FILE.headers, as name=value.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["kind", "raw", "mall", "to", "partner", "title", "body", "data", "key", "count"])]
+    pub check: Vec<PathBuf>,
 }
 
 /// Why nothing was published, in one line.
@@ -69,6 +73,12 @@ pub enum NotPublished {
     BadData(String),
     #[error("nobody could see {0}: say --to, or give --data that the rule of its type can work with")]
     ForNobody(String),
+    #[error("{0} cannot be read: {1}")]
+    NoFile(String, #[source] io::Error),
+    #[error("{0}: a header is written as name=value")]
+    BadHeaders(String),
+    #[error("{refused} of {of} would be dead letters")]
+    WouldBeRefused { refused: usize, of: usize },
     #[error(transparent)]
     Failed(#[from] Failed),
     #[error("the answer could not be printed: {0}")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub mod check;
 pub mod command;
 pub mod event;
 mod producer;

@@ -5,11 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
-/// The body of `/livez`: a process that can answer this is alive. It asks for nothing, so nothing makes it restart us.
-pub const LIVEZ: &str = r#"{"alive":true}"#;
+/// What `/readyz` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Ready {
+    /// New listeners may come.
+    ready: bool,
+    /// What Kafka accepts arrives here at once.
+    live: bool,
+    /// Why it is not so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
 
 /// How long memory may be refilled before we take listeners all the same: a start must not hang on Kafka.
 const LONGEST_START: Duration = Duration::from_secs(60);
@@ -37,6 +47,13 @@ pub struct State {
 pub struct Readiness {
     state: Arc<watch::Sender<State>>,
     take_listeners_from: Instant,
+}
+
+impl Ready {
+    #[must_use]
+    pub fn is(&self) -> bool {
+        self.ready
+    }
 }
 
 impl Default for Readiness {
@@ -107,17 +124,17 @@ impl Readiness {
         self.state.subscribe()
     }
 
-    /// Status and JSON body of `/readyz`. Kafka being away is no reason for a 503: a native `EventSource` that meets
+    /// Whether `/readyz` answers 200, and what. Kafka being away is no reason for a 503: a native `EventSource` that meets
     /// one closes for good, and no other node would be better off.
     #[must_use]
-    pub fn answer(&self) -> (u16, String) {
+    pub fn answer(&self) -> Ready {
         let State { phase, live, reason } = self.state();
-        match phase {
-            Phase::Starting => (503, json!({"ready": false, "live": live, "reason": "starting"}).to_string()),
-            Phase::Draining => (503, json!({"ready": false, "live": live, "reason": "draining"}).to_string()),
-            Phase::Ready if live => (200, json!({"ready": true, "live": true}).to_string()),
-            Phase::Ready => (200, json!({"ready": true, "live": false, "reason": reason}).to_string()),
-        }
+        let (ready, reason) = match phase {
+            Phase::Starting => (false, Some("starting")),
+            Phase::Draining => (false, Some("draining")),
+            Phase::Ready => (true, (!live).then_some(reason)),
+        };
+        Ready { ready, live, reason }
     }
 }
 
@@ -125,23 +142,28 @@ impl Readiness {
 mod tests {
     use super::*;
 
+    fn told(readiness: &Readiness) -> (bool, String) {
+        let ready = readiness.answer();
+        (ready.is(), serde_json::to_string(&ready).unwrap())
+    }
+
     #[test]
     fn a_process_is_ready_without_kafka_and_only_starting_and_draining_refuse() {
         let readiness = Readiness::new();
-        assert_eq!(readiness.answer(), (503, r#"{"ready":false,"live":false,"reason":"starting"}"#.into()));
+        assert_eq!(told(&readiness), (false, r#"{"ready":false,"live":false,"reason":"starting"}"#.into()));
         readiness.ready();
         readiness.live();
-        assert_eq!(readiness.answer(), (200, r#"{"ready":true,"live":true}"#.into()));
+        assert_eq!(told(&readiness), (true, r#"{"ready":true,"live":true}"#.into()));
         readiness.clone().not_live("kafka");
-        assert_eq!(readiness.answer(), (200, r#"{"ready":true,"live":false,"reason":"kafka"}"#.into()));
+        assert_eq!(told(&readiness), (true, r#"{"ready":true,"live":false,"reason":"kafka"}"#.into()));
         readiness.draining();
         readiness.ready();
-        assert_eq!(readiness.answer(), (503, r#"{"ready":false,"live":false,"reason":"draining"}"#.into()));
+        assert_eq!(told(&readiness), (false, r#"{"ready":false,"live":false,"reason":"draining"}"#.into()));
     }
 
     #[test]
     fn a_start_that_takes_too_long_lets_listeners_in() {
         let readiness = Readiness::starting_for(Duration::ZERO);
-        assert_eq!(readiness.answer(), (200, r#"{"ready":true,"live":false,"reason":"starting"}"#.into()));
+        assert_eq!(told(&readiness), (true, r#"{"ready":true,"live":false,"reason":"starting"}"#.into()));
     }
 }

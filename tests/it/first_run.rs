@@ -59,6 +59,10 @@ impl Pasted {
     pub fn new(line: &str, env: &[(&str, &str)]) -> Pasted {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec {line}")]).envs(env.iter().copied()).current_dir("/");
+        Pasted::of(command)
+    }
+
+    pub fn of(mut command: Command) -> Pasted {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut pipe, out) = (child.stdout.take().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let into = Arc::clone(&out);
@@ -71,7 +75,7 @@ impl Pasted {
         Pasted { child, out }
     }
 
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         String::from_utf8_lossy(&self.out.lock().unwrap()).into_owned()
     }
 }
@@ -259,14 +263,21 @@ async fn check_config_opens_nothing_and_health_answers_with_its_exit_code() {
     // On ports that are taken, with brokers and accounts that nobody runs: nothing is touched.
     let real =
         [listen[0], ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", &address), ("ALLIM_ACCOUNTS_URL", "http://127.0.0.1:9/me")];
-    for env in [&listen[..], &real] {
-        let checked = allim(folder.path(), &["check-config"], env);
+    for (command, env) in [(&["check-config"][..], &listen[..]), (&["check-config", "--offline"], &real)] {
+        let checked = allim(folder.path(), command, env);
         assert_eq!((checked.status.code(), checked.stderr.as_slice()), (Some(0), &b""[..]));
         assert!(String::from_utf8(checked.stdout).unwrap().starts_with("settings are good\n"));
     }
     taken.set_nonblocking(true).unwrap();
     assert!(taken.accept().is_err(), "somebody was called");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was written");
+
+    // With real brokers they are asked for the topics; who is not there is said, and the settings are good all the same.
+    let free_broker = [real[0], ("ALLIM_KAFKA_BOOTSTRAP_SERVERS", &free), real[2]];
+    let asked = allim(folder.path(), &["check-config"], &free_broker);
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(String::from_utf8(asked.stdout).unwrap().starts_with("settings are good\n"));
+    assert!(only_line(&asked.stderr).starts_with(&format!("allim: no broker answers at {free}")));
 
     let wrong = [("ALLIM_LISTEN", "8080"), ("ALLIM_HUB_RING", "0"), ("ALLIM_LISTN", "x")];
     let refused = allim(folder.path(), &["check-config"], &wrong);

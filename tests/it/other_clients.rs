@@ -236,13 +236,13 @@ async fn all_decoders_read_the_same_of_both_transports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lines_of_the_readme_come_back_with_a_new_ticket_each_time() {
+async fn the_lines_of_the_page_come_back_with_a_new_ticket_each_time() {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
     let server = Server::start(&kafka, &accounts, &[("ALLIM_DELIVER_RETRY_SECONDS", "1")]).await;
     let (wire, publisher) = (Wire::to(server.address).await, Publisher::new(kafka.address));
-    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md").display().to_string();
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/embed.md").display().to_string();
     let (url, token) = (wire.url(), token(1, &[7], None, false));
-    let arguments = [url.as_str(), &token, &readme];
+    let arguments = [url.as_str(), &token, &page];
     let started = Program::start(Runner::Node, "tickets_eventsource.mjs", "eventsource", &arguments);
     let Some(program) = started else { return };
     let mut page = Foreign { program, story: Story::default() };

@@ -1,18 +1,23 @@
 //! Behind a proxy that somebody else has set up: nothing is collected, nothing falls silent, and a lost header is no loss.
 
-use crate::harness::{
-    Accounts, Kafka, Listener, Publisher, Server, Story,
-    accounts::token,
-    nginx::Nginx,
-    sse::Stream,
-    transport::{Line, Transport},
+use crate::{
+    documents::of_nginx,
+    harness::{
+        Accounts, Kafka, Listener, Publisher, Server, Story,
+        accounts::token,
+        nginx::Nginx,
+        sse::Stream,
+        transport::{Line, Transport},
+    },
 };
 
-/// What its own manual says for WebSockets.
-const UPGRADES: &str = "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\n\
-                        proxy_set_header Connection \"upgrade\";\nproxy_set_header Host $http_host;";
 /// It cuts off what is silent for so long; it is 60 s where nobody says so.
 const IMPATIENT: &str = "proxy_read_timeout 3s;";
+
+/// What our page on embedding says.
+fn usual(server: &Server) -> String {
+    of_nginx("location / {", server.address)
+}
 
 async fn stage(heartbeat: &str) -> (Kafka, Accounts, Server) {
     let (kafka, accounts) = (Kafka::start().await, Accounts::start().await);
@@ -66,7 +71,7 @@ async fn fault_66_where_a_proxy_takes_the_last_event_id_away_the_url_has_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fault_64_a_proxy_that_cuts_off_what_is_silent_hears_beats() {
     let (_kafka, _accounts, server) = stage("1").await;
-    let Some(nginx) = Nginx::before(server.address, &format!("{UPGRADES}\n{IMPATIENT}")).await else { return };
+    let Some(nginx) = Nginx::with(&format!("{IMPATIENT}\n{}", usual(&server))).await else { return };
     for over in [Transport::Sse, Transport::WebSocket] {
         let mut listener = listen(&nginx, over, None).await;
         for _ in 0..8 {
@@ -75,7 +80,7 @@ async fn fault_64_a_proxy_that_cuts_off_what_is_silent_hears_beats() {
     }
     // Without them it would be cut off.
     let (_kafka, _accounts, server) = stage("30").await;
-    let Some(nginx) = Nginx::before(server.address, &format!("{UPGRADES}\n{IMPATIENT}")).await else { return };
+    let Some(nginx) = Nginx::with(&format!("{IMPATIENT}\n{}", usual(&server))).await else { return };
     for over in [Transport::Sse, Transport::WebSocket] {
         let mut listener = listen(&nginx, over, None).await;
         while let Ok(Some(event)) = listener.line.next().await {
@@ -87,7 +92,7 @@ async fn fault_64_a_proxy_that_cuts_off_what_is_silent_hears_beats() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_websocket_goes_through_with_the_usual_lines() {
     let (kafka, _accounts, server) = stage("1").await;
-    let Some(nginx) = Nginx::before(server.address, UPGRADES).await else { return };
+    let Some(nginx) = Nginx::with(&usual(&server)).await else { return };
     let publisher = Publisher::new(kafka.address);
     let mut listener = listen(&nginx, Transport::WebSocket, None).await;
     listener.live().await;

@@ -66,6 +66,7 @@ fn a_variable_overrides_the_file_and_a_secret_may_stand_in_a_file_of_its_own() {
         ("ALLIM_CLUSTER_KEY_FILE", "key"),
         ("ALLIM_KAFKA_PROPERTIES_FILE", "kafka"),
         ("ALLIM_LEGACY_TEXT", "off"),
+        ("ALLIM_DEMO_OPEN", "on"),
     ]);
     let settings = config::load(Purpose::Serve, None, folder.path(), &variables).unwrap();
     assert!(!settings.report().contains("tickets hold"), "{}", settings.report());
@@ -95,6 +96,19 @@ fn the_timeline_is_one_nodes_and_where_it_is_kept_is_said() {
     assert!(real.contains(&kept_in("elsewhere.db")) && real.contains(one_node), "{real}");
     let none = load(&[("ALLIM_DATABASE_URL", "none")]);
     assert!(none.contains("there is no timeline") && !none.contains(one_node), "{none}");
+}
+
+#[test]
+fn a_demo_off_loopback_is_wanted_by_name_and_what_is_no_demo_needs_no_such_word() {
+    let everywhere = ("ALLIM_LISTEN", "0.0.0.0:8080");
+    let open = load("", &[everywhere, ("ALLIM_DEMO_OPEN", "on")]).unwrap();
+    assert!(open.report().contains("whoever reaches it may come in with the demo's tokens"), "{}", open.report());
+    let own_accounts = load("", &[everywhere, ("ALLIM_ACCOUNTS_URL", "http://accounts/me")]).unwrap();
+    assert!(!own_accounts.report().contains("the demo's tokens"));
+    let three = load("log_format = \"xml\"\n[hub]\nring = \"x\"", &[everywhere]).unwrap_err();
+    assert!(three.len() == 3 && three.iter().any(|line| line.contains("ALLIM_DEMO_OPEN=on")), "{three:#?}");
+    let command = config::load(Purpose::Command, None, Path::new("."), &environment(&[everywhere]));
+    assert!(command.is_ok(), "who opens no door lets nobody in");
 }
 
 /// File, variables, and what the only line must hold.
@@ -166,6 +180,16 @@ const BROKEN: &[Broken] = &[
     ("[accounts]\nurl = \"http://accounts:99999/me\"", &[], &["wanted is an address such as"]),
     ("[accounts]\ntimeout_milliseconds = 10000", &[], &["wanted is milliseconds, a whole number from 50 to 2000"]),
     ("[demo]\nkafka_listen = \"0.0.0.0:9092\"", &[], &["demo.kafka_listen in allim.toml", "loopback"]),
+    (
+        "",
+        &[("ALLIM_LISTEN", "0.0.0.0:8080")],
+        &["ALLIM_LISTEN: 0.0.0.0:8080 is off loopback, and", "wanted is ALLIM_ACCOUNTS_URL,", "or ALLIM_DEMO_OPEN=on,"],
+    ),
+    (
+        "listen = \"[::]:8080\"\n[demo]\nopen = false",
+        &[],
+        &["listen in allim.toml: [::]:8080 is off loopback, and", "wanted is accounts.url,", "or demo.open = true,"],
+    ),
     (
         "",
         &[REAL],

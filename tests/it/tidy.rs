@@ -14,8 +14,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["notification"]),
     ("brokers", &[]),
     ("identity", &["notification", "telemetry"]),
-    ("publish", &["notification", "brokers", "telemetry"]),
     ("ingest", &["notification", "brokers", "identity", "telemetry", "shutdown"]),
+    // `ingest` for its decoder: what would become of a record is what becomes of it.
+    ("publish", &["notification", "brokers", "ingest", "telemetry"]),
     ("hub", &["notification", "ingest", "telemetry", "shutdown"]),
     // `publish` for dead letters, which go back into Kafka, and to a topic of their own.
     ("timeline", &["notification", "ingest", "publish", "telemetry"]),
@@ -39,7 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "timeline",
         ],
     ),
-    ("main", &["app", "config", "publish", "demo", "telemetry", "timeline"]),
+    ("main", &["app", "config", "ingest", "publish", "demo", "shutdown", "telemetry", "timeline"]),
 ];
 
 /// These name everybody: the one that joins, and the map.
@@ -56,6 +57,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["identity/account_service.rs", "publish/tail.rs"]),
     ("tokio_tungstenite", &["http/socket.rs", "http/upgrade.rs"]),
     ("kafka_protocol", &["demo/"]),
+    // What answers look like stands beside what they are made of.
+    ("utoipa", &["http/", "notification/event.rs", "notification/render.rs", "telemetry/readiness.rs"]),
+    ("utoipa_axum", &["http/"]),
     ("prometheus_client", &["telemetry/metrics.rs"]),
     (
         "clap",
@@ -315,7 +319,7 @@ pub fn bless() -> bool {
 }
 
 /// Compares a page with what it is made of; `BLESS=1` writes it.
-fn is_up_to_date(page: &str, made: &str) {
+pub fn is_up_to_date(page: &str, made: &str) {
     let file = package().join(page);
     if bless() {
         fs::write(&file, made).unwrap();
@@ -415,6 +419,7 @@ fn every_setting_is_on_its_page_and_no_page_names_another() {
         "README.md",
         "ARCHITECTURE.md",
         "kafka/README.md",
+        "kafka/README.ko.md",
         "docs/dead-letters.md",
         "docs/kafka-tls.md",
         "docker-compose.yml",

@@ -2,6 +2,7 @@
 
 mod file;
 mod rule;
+mod schema;
 mod sheet;
 mod template;
 mod when;

@@ -1,6 +1,6 @@
 //! Who sees an event that names nobody: audience terms with places for the event's own numbers.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use serde_json::{Map, Value};
 
@@ -54,6 +54,22 @@ impl Rule {
         self.pattern.places().any(|place| place.starts_with(EACH_LINE))
     }
 
+    /// For which events it is; none: for all.
+    #[must_use]
+    pub fn when(&self) -> Option<&When> {
+        self.when.as_ref()
+    }
+
+    /// Fields of the event that stand in it, those of lines as `lines[].x`.
+    pub fn places(&self) -> impl Iterator<Item = &str> {
+        self.pattern.places()
+    }
+
+    /// Fields without which it finds nobody.
+    pub fn needs(&self) -> impl Iterator<Item = &str> {
+        self.pattern.places().filter(|place| !self.optional && !place.starts_with(EACH_LINE))
+    }
+
     fn terms(&self, event: &Subject<'_>) -> Result<Vec<Term>, NoAudience> {
         let mut texts = vec![String::new()];
         for piece in &self.pattern.0 {
@@ -72,6 +88,12 @@ impl Rule {
             }
         }
         texts.iter().map(|term| term.parse().map_err(NoAudience::Malformed)).collect()
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.pattern, if self.optional { "?" } else { "" })
     }
 }
 
@@ -189,5 +211,14 @@ impl Pattern {
             }
         }
         Some(out)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Place(place) => write!(f, "{{{place}}}"),
+        })
     }
 }

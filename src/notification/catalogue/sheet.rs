@@ -43,6 +43,11 @@ impl Sheet {
         self.classes.get(path).copied()
     }
 
+    /// Every listed path.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Class)> {
+        self.classes.iter().map(|(path, class)| (path.as_str(), *class))
+    }
+
     /// Whether something inside the object at `path` is listed.
     #[must_use]
     pub fn reaches_into(&self, path: &str) -> bool {

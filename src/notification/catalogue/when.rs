@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::notification::fields;
 
 /// `{ toTargetType = ["PARTNER"] }`: all fields have to agree.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[derive(Debug, Clone, Default, serde::Deserialize, serde::Serialize)]
 #[serde(transparent)]
 pub struct When(BTreeMap<String, Vec<String>>);
 
@@ -22,6 +22,11 @@ impl When {
 
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+
+    /// Each field, and the codes of which it has to hold one.
+    pub fn codes(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0.iter().map(|(field, codes)| (field.as_str(), codes.as_slice()))
     }
 
     /// Nothing could ever fulfil it, or everything would.

@@ -2,4 +2,6 @@
 
 mod created_anew;
 mod leaders;
+mod set_up;
+mod topic_settings;
 mod transactions;

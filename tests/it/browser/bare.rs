@@ -162,6 +162,8 @@ async fn a_server_that_is_killed_is_waited_for_and_nothing_is_missing() {
 pub async fn with_token(stage: &Stage, path: &str, token: &str) -> Tab {
     let tab = stage.profile.open(&format!("{}{path}", stage.url())).await;
     tab.until("document.querySelector('input[type=password]')").await;
+    // Nobody is connecting who has not said who they are.
+    tab.until(&format!("{STATE} === 'nobody' && {SAYS} === '토큰을 넣고 연결하세요.'")).await;
     tab.run(
         "const box = document.querySelector('input[type=password]');
          box.value = arg;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -44,6 +45,24 @@ fn package() -> &'static Path {
 /// Where the jars are: the server's, and the Java client's among them.
 pub fn jars() -> PathBuf {
     package().join("target/kafka/libs")
+}
+
+/// A folder with the scripts that an administrator of Kafka types, as far as somebody here does.
+pub fn tools() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, class) in [
+        ("kafka-topics.sh", "org.apache.kafka.tools.TopicCommand"),
+        ("kafka-configs.sh", "kafka.admin.ConfigCommand"),
+        ("kafka-broker-api-versions.sh", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
+        ("kafka-storage.sh", "kafka.tools.StorageTool"),
+    ] {
+        let java = "java -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=error";
+        let script = format!("#!/bin/sh\nexec {java} -cp '{}/*' {class} \"$@\"\n", jars().display());
+        let file = folder.path().join(name);
+        std::fs::write(&file, script).expect("a script");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("that can be run");
+    }
+    folder
 }
 
 /// Whether Apache Kafka can be started. What is left out where it cannot is said; where everything has to run, and

@@ -185,8 +185,14 @@ impl Profile {
 
     /// Ends it; nothing in it may have complained.
     pub async fn done(self) {
+        let complaints = self.complaints().await;
+        assert!(complaints.is_empty(), "scripts made mistakes, or were forbidden something: {complaints:#?}");
+    }
+
+    /// Ends it; what its scripts did wrong, and what they were forbidden.
+    pub async fn complaints(self) -> Vec<String> {
         let complaints = self.driver.ask("done", json!({"profile": self.name})).await;
-        assert_eq!(complaints, json!([]), "scripts made mistakes, or were forbidden something");
+        serde_json::from_value(complaints).expect("a list")
     }
 }
 

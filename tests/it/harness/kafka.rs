@@ -44,7 +44,12 @@ impl Place {
 
     /// The topic beside it on which rights that end or change are told.
     pub fn signals(&self) -> Place {
-        Place { brokers: self.brokers, topic: format!("{}-signals", self.topic).leak() }
+        self.beside(&format!("{}-signals", self.topic))
+    }
+
+    /// Another topic of the same brokers.
+    pub fn beside(&self, topic: &str) -> Place {
+        Place { brokers: self.brokers, topic: topic.to_owned().leak() }
     }
 
     /// The first of the brokers, for who speaks to it byte by byte.

@@ -12,6 +12,7 @@ pub mod inbox;
 pub mod kafka;
 pub mod listener;
 pub mod nginx;
+pub mod postgres;
 pub mod posts;
 pub mod program;
 pub mod publisher;

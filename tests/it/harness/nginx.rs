@@ -24,6 +24,11 @@ impl Nginx {
     /// Passes everything on; `lines` stand behind `proxy_pass`. None: it is not installed, and whoever runs the tests has
     /// been told.
     pub async fn before(server: SocketAddr, lines: &str) -> Option<Nginx> {
+        Nginx::with(&format!("location / {{\nproxy_pass http://{server};\n{lines}\n}}")).await
+    }
+
+    /// With these locations.
+    pub async fn with(locations: &str) -> Option<Nginx> {
         if let Err(missing) = runs("nginx", "-v") {
             skip("nginx", &missing);
             return None;
@@ -37,8 +42,7 @@ impl Nginx {
         // One process, so that its end is the end of it, and a folder that is all it writes to.
         let settings = format!(
             "daemon off;\nmaster_process off;\npid {pid};\nerror_log {errors};\nevents {{ worker_connections 64; }}\n\
-             http {{\naccess_log off;\n{temporary}server {{\nlisten {address};\n\
-             location / {{\nproxy_pass http://{server};\n{lines}\n}}\n}}\n}}\n",
+             http {{\naccess_log off;\n{temporary}server {{\nlisten {address};\n{locations}\n}}\n}}\n",
             pid = folder.path().join("pid").display(),
             errors = errors.display(),
         );

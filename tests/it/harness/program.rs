@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{PATIENCE, apache};
 
 /// Where the packages of the programs are installed.
-fn installed() -> PathBuf {
+pub fn installed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop")
 }
 
@@ -89,8 +89,13 @@ impl Program {
                 return None;
             }
         };
-        let spawned =
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        command.args(arguments);
+        Some(Program::spawn(&mut command))
+    }
+
+    /// Whatever it is.
+    pub fn spawn(command: &mut Command) -> Program {
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.expect("the program starts");
         let (into, lines) = mpsc::channel(1024);
         let output = child.stdout.take().expect("stdout");
@@ -109,7 +114,7 @@ impl Program {
                 heard.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..read]));
             }
         });
-        Some(Program { child, lines, complaints })
+        Program { child, lines, complaints }
     }
 
     /// The next line; None when it has no more to say.

@@ -2,7 +2,7 @@
 
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
 };
@@ -22,6 +22,14 @@ pub async fn create(place: Place, partitions: i32, replicas: i32) {
     let topic = NewTopic::new(place.topic, partitions, TopicReplication::Fixed(replicas))
         .set("message.timestamp.type", "LogAppendTime");
     let topic = if replicas == 3 { topic.set("min.insync.replicas", "2") } else { topic };
+    admin(place).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();
+    answers(place, partitions).await;
+}
+
+/// As somebody made it who did not read ours.
+pub async fn create_with(place: Place, partitions: i32, settings: &[(&str, &str)]) {
+    let topic = NewTopic::new(place.topic, partitions, TopicReplication::Fixed(1));
+    let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
     admin(place).create_topics(&[topic], &options()).await.unwrap()[0].clone().unwrap();
     answers(place, partitions).await;
 }
@@ -82,6 +90,14 @@ pub async fn appended(place: Place, partitions: i32) -> i64 {
         (0..partitions).map(end).sum()
     });
     asking.await.expect("it is asked")
+}
+
+/// A setting of the topic, as the broker that has it holds it to be.
+pub async fn setting(place: Place, name: &str) -> String {
+    let described = admin(place).describe_configs(&[ResourceSpecifier::Topic(place.topic)], &options()).await.unwrap();
+    let entries = &described[0].as_ref().unwrap().entries;
+    let entry = entries.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("there is no {name}"));
+    entry.value.clone().unwrap_or_default()
 }
 
 /// How one partition is kept.

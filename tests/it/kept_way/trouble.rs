@@ -241,7 +241,7 @@ async fn fault_40_a_damaged_file_is_refused_with_the_way_back() {
     tool(&file(&server)).execute("UPDATE notification SET audience = 'everyone' WHERE number = 1", []).unwrap();
     let answer = inbox.get("/timeline", &[]).await;
     assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("timeline_damaged")), "{}", answer.body);
-    assert!(server.log().contains("move the timeline's file away"), "{}", server.log());
+    until("it says what to do", async || server.log().contains("move the timeline's file away")).await;
     server.signal("TERM");
     server.ended().await;
     let path = file(&server);

@@ -4,14 +4,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    ingest::Decoder,
-    notification::{
-        Audience, MallNo, NoAudience, NotAnId, Record, Shape, dates,
-        event::{Event, Severity},
-        is_link,
-    },
+use super::{
+    Decoder,
+    members::{CLOUD_EVENT, Kind, MEMBERS, judge},
 };
+use crate::notification::{MallNo, NoAudience, Record, Shape, event::Event};
 
 /// One thing that is wrong. The words never repeat a value: it may be a customer's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,60 +29,11 @@ impl Wrong {
     }
 }
 
-/// What a member has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A short text; of an id also a whole number.
-    Name,
-    Text,
-    Audience,
-    Number,
-    Link,
-    Date,
-    Severity,
-    SeverityNumber,
-    Object,
-    Version,
-    Json,
-    Absent,
-}
-
-/// The members of the envelope, in either form. What is not here is a field of the event.
-const MEMBERS: &[(&str, Kind)] = &[
-    ("type", Kind::Name),
-    ("id", Kind::Name),
-    ("source", Kind::Name),
-    ("audience", Kind::Audience),
-    ("mallNo", Kind::Number),
-    ("mallno", Kind::Number),
-    ("mallName", Kind::Text),
-    ("mallname", Kind::Text),
-    ("partnerNo", Kind::Number),
-    ("partnerno", Kind::Number),
-    ("title", Kind::Text),
-    ("body", Kind::Text),
-    ("link", Kind::Link),
-    ("time", Kind::Date),
-    ("occurredAt", Kind::Date),
-    ("expirytime", Kind::Date),
-    ("expiresAt", Kind::Date),
-    ("correlationId", Kind::Name),
-    ("correlationid", Kind::Name),
-    ("severity", Kind::Severity),
-    ("severitytext", Kind::Severity),
-    ("severitynumber", Kind::SeverityNumber),
-    ("data", Kind::Object),
-];
-/// Those that only a CloudEvent has.
-const CLOUD_EVENT: &[(&str, Kind)] =
-    &[("specversion", Kind::Version), ("datacontenttype", Kind::Json), ("data_base64", Kind::Absent)];
 /// Fields of the event that mean the same for every type.
 const FIELDS: &[(&str, Kind)] = &[("mallNo", Kind::Number), ("partnerNo", Kind::Number), ("link", Kind::Link)];
 /// Of a list of lines each may be wrong. A body of some hundred KB shall be answered neither with megabytes nor late.
 const MOST: usize = 100;
 const LONGEST_POINTER: usize = 256;
-/// As the decoder has it.
-const LONGEST_NAME: usize = 512;
 
 /// Everything that is wrong with it; of very much the first.
 pub fn all(object: &Map<String, Value>, shape: Shape, decoder: &Decoder) -> Vec<Wrong> {
@@ -131,60 +79,6 @@ fn look_at(object: &Map<String, Value>, base: &str, name: &str, kind: Kind, wron
     }
 }
 
-type Judged = Result<(), (&'static str, String)>;
-
-fn judge(value: &Value, kind: Kind) -> Judged {
-    let text = || value.as_str().ok_or_else(|| ("wrong_type", "a text is wanted".to_owned()));
-    let good = |is: bool, code: &'static str, wanted: &str| if is { Ok(()) } else { Err((code, wanted.to_owned())) };
-    // Blank is absent, except where that would be a guess.
-    let blank = value.as_str().is_some_and(|text| text.trim().is_empty());
-    match kind {
-        Kind::Name if value.as_u64().is_some() => Ok(()),
-        Kind::Name => {
-            let text = text()?;
-            good(text.len() <= LONGEST_NAME, "too_long", &format!("at most {LONGEST_NAME} bytes are wanted"))?;
-            good(!text.contains(char::is_control), "control_character", "no control character is wanted")
-        }
-        Kind::Text => text().map(|_| ()),
-        Kind::Audience => match text()?.parse::<Audience>() {
-            Ok(_) => Ok(()),
-            Err(error) => Err(("bad_audience", error.to_string())),
-        },
-        Kind::Number if blank => Ok(()),
-        Kind::Number => {
-            let number = serde_json::from_value::<MallNo>(value.clone());
-            good(number.is_ok(), "bad_number", &format!("{NotAnId} is wanted"))
-        }
-        Kind::Link if blank => Ok(()),
-        Kind::Link => {
-            let wanted = "an address that begins with https://, http:// or one / is wanted, without blanks";
-            good(is_link(text()?), "bad_link", wanted)
-        }
-        Kind::Date if blank => Ok(()),
-        Kind::Date => {
-            let wanted = "a date such as 2026-11-20T14:05:33+09:00 is wanted; without zone it is Korean time";
-            good(dates::read(text()?).is_some(), "bad_date", wanted)
-        }
-        Kind::Severity if blank => Ok(()),
-        Kind::Severity => {
-            let wanted = "info, notice, warning, error or critical is wanted";
-            good(Severity::from_text(text()?).is_some(), "unknown_value", wanted)
-        }
-        Kind::SeverityNumber => {
-            let known = value.as_u64().and_then(Severity::from_number);
-            good(known.is_some(), "bad_number", "a number from 1 to 24 is wanted")
-        }
-        Kind::Object => good(value.is_object(), "wrong_type", "an object is wanted"),
-        Kind::Version => good(text()? == "1.0", "unknown_value", "1.0 is wanted"),
-        Kind::Json => {
-            let essence = text()?.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            let json = essence.ends_with("/json") || essence.ends_with("+json");
-            good(json, "unknown_value", "a content type of JSON is wanted")
-        }
-        Kind::Absent => Err(("not_read", "the data have to be JSON, in `data`".to_owned())),
-    }
-}
-
 /// Names nobody itself, and the rule of its type cannot tell whom.
 fn for_nobody(object: &Map<String, Value>, shape: Shape, short: &str, decoder: &Decoder, wrong: &mut Vec<Wrong>) {
     let record = Record { shape, key: None, headers: Box::default(), value: bytes::Bytes::new() };
@@ -195,7 +89,13 @@ fn for_nobody(object: &Map<String, Value>, shape: Shape, short: &str, decoder: &
         (None, Some(value)) => serde_json::from_value(value.clone()).ok(),
         (None, None) => None,
     };
+    // A mall that is no number has been complained about; it is not missing besides.
+    let bad_mall =
+        mall.is_none() && (event.envelope.mall.is_some() || event.fields.get("mallNo").is_some_and(|no| !no.is_null()));
     for complaint in decoder.catalogue.complaints(short, mall, &event.fields) {
+        if bad_mall && complaint == NoAudience::Missing("mallNo".to_owned()) {
+            continue;
+        }
         let detail = complaint.to_string();
         let (pointers, code) = match complaint {
             NoAudience::NoRule => (vec!["/audience".to_owned()], "required"),

@@ -1,0 +1,106 @@
+"""Asks a running demo server all that /openapi.json promises: openapi_schemathesis.py URL
+
+Schemathesis makes requests that fit the document, and requests that do not, and judges every answer. What no schema can
+say is said here: what a position looks like, whose source an event has, and which export is there.
+"""
+
+import base64
+import json
+import os
+import sys
+import time
+import urllib.request
+
+if len(sys.argv) != 2:
+    sys.exit("usage: openapi_schemathesis.py URL")
+url = sys.argv[1]
+here = os.path.dirname(os.path.abspath(__file__))
+# Some seconds each; whoever looks for more sets more.
+EXAMPLES = os.environ.get("OPENAPI_EXAMPLES", "60")
+
+
+def ask(path, body=None):
+    request = urllib.request.Request(url + path, data=body, headers={"Authorization": "Bearer demo-70001"})
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
+
+
+def an_export():
+    """Every third fails, and a few may be under way at once."""
+    for _ in range(2):
+        number = json.loads(ask("/demo/exports", b"{}"))["exportNo"]
+        try:
+            ask(f"/demo/exports/{number}")
+            return number
+        except urllib.error.HTTPError:
+            pass
+    sys.exit("no export has a file")
+
+
+# What the configuration beside this takes from here.
+os.environ["EXPORT"] = an_export()
+
+import schemathesis  # noqa: E402
+from hypothesis import strategies  # noqa: E402
+from schemathesis.cli import schemathesis as command  # noqa: E402
+
+
+def varint(number):
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def position(epoch, offsets):
+    raw = b"\x01" + epoch.to_bytes(8, "big") + b"".join(map(varint, offsets))
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+numbers = strategies.integers(0, 2**63 - 1)
+schemathesis.openapi.format(
+    "position", strategies.builds(position, strategies.integers(0, 2**64 - 1), strategies.lists(numbers, max_size=8))
+)
+
+
+def known_events():
+    """Each type's fields as its example has them, from the document of the topics."""
+    schemas = json.loads(ask("/asyncapi.json"))["components"]["schemas"].values()
+    return {schema["title"]: schema["examples"][0] for schema in schemas if schema.get("examples")}
+
+
+known = known_events()
+
+
+@schemathesis.hook
+def map_case(context, case):
+    """An event that fits the document, and is of who sends it."""
+    if case.operation.definition.raw.get("operationId") != "publish" or not isinstance(case.body, dict):
+        return case
+    if case.meta is None or case.meta.generation.mode.is_negative:
+        return case
+    event = case.body
+    if event.get("source") is not None:
+        event["source"] = "/publishers/demo"
+    if event.get("audience") is None and event.get("type") in known:
+        event["data"] = known[event["type"]]
+    if case.headers and event.get("id") is not None:
+        case.headers.pop("Idempotency-Key", None)
+    return case
+
+
+began = time.monotonic()
+arguments = [
+    "--config-file",
+    os.path.join(here, "schemathesis.toml"),
+    "run",
+    url + "/openapi.json",
+    "--max-examples",
+    EXAMPLES,
+]
+try:
+    command.main(arguments, standalone_mode=False)
+finally:
+    print(f"after {time.monotonic() - began:.1f} s")
