@@ -46,6 +46,9 @@ const OUR_CERTIFICATE: [&str; 6] = [
     "unexpected message",
 ];
 
+/// How a connection ends that the broker ended.
+const ENDED: [&str; 3] = ["Disconnected", "Connection reset by peer", "Broken pipe"];
+
 /// A connection that ends so soon after it was made was not wanted.
 const SOON_MS: u64 = 2_000;
 
@@ -130,17 +133,15 @@ fn ports(line: &str, kafka: &str, protocol: &str) -> Option<Trouble> {
         let sentence = format!("{kafka} speaks no TLS on this port: take its TLS port, or another security.protocol");
         return trouble("no_tls", Some(TLS), sentence);
     }
-    if line.contains("connecting to a PLAINTEXT broker listener?")
-        || line.contains("Disconnected") && line.contains("in state SSL_HANDSHAKE")
-    {
+    if !ENDED.iter().any(|text| line.contains(text)) {
+        return None;
+    }
+    if line.contains("in state SSL_HANDSHAKE") {
         let sentence = format!(
             "{kafka} ends the TLS handshake: it is just starting, or this port speaks no TLS: then take its TLS port, or \
              another security.protocol"
         );
         return trouble("no_tls", None, sentence);
-    }
-    if !line.contains("Disconnected") {
-        return None;
     }
     if line.contains("in state APIVERSION_QUERY") && !protocol.ends_with("ssl") {
         let sentence = format!(
@@ -200,10 +201,6 @@ fn logins(line: &str, kafka: &str, properties: &[(String, String)]) -> Option<Tr
 /// Whatever else TLS stumbles over.
 fn handshake(line: &str, kafka: &str) -> Option<Trouble> {
     let (_, why) = line.split_once("SSL handshake failed: ")?;
-    // Who closes the connection says nothing; `ports` has what is to be made of that.
-    if why.contains("Disconnected") || why.contains("SSL transport error") {
-        return None;
-    }
     trouble("handshake", Some(TLS), format!("{kafka}: the TLS handshake fails: {}", shown(why)))
 }
 
@@ -315,6 +312,13 @@ mod tests {
             "Kafka at k1:9092 ends the TLS handshake",
         ),
         (
+            "ssl://k1:9092/1: SSL handshake failed: SSL transport error: Connection reset by peer (after 2ms in state \
+             SSL_HANDSHAKE)",
+            "no_tls",
+            None,
+            "Kafka at k1:9092 ends the TLS handshake",
+        ),
+        (
             "[thrd:k1:9093/bootstrap]: k1:9093/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN \
              (after 1ms in state APIVERSION_QUERY)",
             "tls_wanted",
@@ -334,8 +338,6 @@ mod tests {
         "sasl_ssl://k1:9093/1: Connect to ipv4#10.0.0.1:9093 failed: Connection refused (after 0ms in state CONNECT)",
         "ssl://k1:9093/1: Disconnected: SSL connection closed by peer (after 540000ms in state UP)",
         "sasl_ssl://k1:9093/1: Disconnected: SSL connection closed by peer (after 4ms in state UP)",
-        "ssl://k1:9093/1: SSL handshake failed: SSL transport error: Connection reset by peer (after 2ms in state \
-         SSL_HANDSHAKE)",
         "k1:9092/1: Failed to resolve 'k1:9092': Name or service not known (after 3ms in state CONNECT)",
         "1/1 brokers are down",
     ];

@@ -2,6 +2,7 @@
 //!
 //! One Apache Kafka serves the chapter, with a door for each way in; only who restarts a broker has one of its own.
 
+mod documented;
 mod refused;
 mod restarted;
 mod rights;

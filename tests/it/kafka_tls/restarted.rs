@@ -60,7 +60,7 @@ async fn all_goes_on_and_what_has_changed_is_said() {
         assert!(server.log().contains(said), "{}", server.log());
         if !reason.is_empty() {
             fs::write(&certificate, &good).unwrap();
-            secured.cluster.nodes[0].end("KILL").await;
+            secured.cluster.nodes[0].end("TERM").await;
         }
     }
     for reason in ["kafka_tls", "kafka_auth", ""] {

@@ -32,6 +32,8 @@ pub struct Doors {
     pub tokens: u16,
     pub elsewhere: u16,
     pub expired: u16,
+    /// TLS for anybody.
+    pub open: u16,
 }
 
 pub struct Secured {
@@ -76,8 +78,8 @@ impl Secured {
             let made = Command::new("sh").args(["-c", CERTIFICATES, "sh"]).arg(more).arg(KEY_PASSWORD).output();
             let made = made.expect("sh runs");
             assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-            let [users, certificates, tokens, elsewhere, expired] = std::array::from_fn(|_| free_port());
-            let all = Doors { plaintext, users, certificates, tokens, elsewhere, expired };
+            let [users, certificates, tokens, elsewhere, expired, open] = std::array::from_fn(|_| free_port());
+            let all = Doors { plaintext, users, certificates, tokens, elsewhere, expired, open };
             fs::write(more.join("properties"), properties(more, all, controller, PASSWORD)).unwrap();
             let scram = |kind: &str, name: &str, password: &str| format!("{kind}=[name={name},password={password}]\n");
             let of_nobody = scram("SCRAM-SHA-256", "nobody", PASSWORD_OF_NOBODY);
@@ -168,7 +170,7 @@ fn acl(user: &str, operation: u8, topic: &str, pattern: u8) -> Vec<u8> {
 
 /// The broker's, over those of `tests/kafka/broker`.
 pub fn properties(folder: &Path, doors: Doors, controller: u16, plain_password: &str) -> String {
-    let Doors { plaintext, users, certificates, tokens, elsewhere, expired } = doors;
+    let Doors { plaintext, users, certificates, tokens, elsewhere, expired, open } = doors;
     let folder = folder.display();
     let named = [
         ("PLAINTEXT", plaintext),
@@ -177,6 +179,7 @@ pub fn properties(folder: &Path, doors: Doors, controller: u16, plain_password: 
         ("TOKENS", tokens),
         ("ELSEWHERE", elsewhere),
         ("EXPIRED", expired),
+        ("OPEN", open),
     ];
     let listeners = named.map(|(name, port)| format!("{name}://127.0.0.1:{port}")).join(",");
     let logs_in = "org.apache.kafka.common.security";
@@ -184,7 +187,7 @@ pub fn properties(folder: &Path, doors: Doors, controller: u16, plain_password: 
         r#"
 listeners={listeners},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners={listeners}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_SSL,CERTIFICATES:SSL,TOKENS:SASL_SSL,ELSEWHERE:SSL,EXPIRED:SSL
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_SSL,CERTIFICATES:SSL,TOKENS:SASL_SSL,ELSEWHERE:SSL,EXPIRED:SSL,OPEN:SSL
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/broker.pem
 ssl.truststore.type=PEM
@@ -256,12 +259,10 @@ impl Way {
     }
 
     pub async fn runs_with(&self, more: &[(&str, &str)], arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_allim"));
-        for (name, _) in config::environment() {
-            command.env_remove(name);
-        }
-        command.envs(self.variables()).envs(more.iter().copied()).current_dir(self.properties.path()).args(arguments);
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        let variables = self.variables();
+        let mut all: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        all.extend_from_slice(more);
+        runs(&all, arguments).await
     }
 
     /// The only line of a command that fails.
@@ -272,4 +273,15 @@ impl Way {
         secrets::none_in(&[("a command", &err)]);
         err
     }
+}
+
+/// The program itself, in a folder of its own, with these variables alone.
+pub async fn runs(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_allim"));
+    for (name, _) in config::environment() {
+        command.env_remove(name);
+    }
+    command.envs(variables.iter().copied()).current_dir(folder.path()).args(arguments);
+    tokio::task::spawn_blocking(move || (command.output().unwrap(), folder)).await.unwrap().0
 }
