@@ -113,6 +113,11 @@ async fn kafka_understands_its_settings_and_its_health_check() {
         format!("{key}={}\n", if key == "log.dirs" { here } else { value })
     };
     let properties: String = service["environment"].as_object().unwrap().iter().map(setting).collect();
+    let known = topics::settings_of_a_broker(kafka.address).await;
+    for line in properties.lines() {
+        let (key, _) = line.split_once('=').unwrap();
+        assert!(known.contains(key), "{key}: Kafka has no such setting, and would say nothing");
+    }
     let file = folder.path().join("server.properties");
     fs::write(&file, &properties).unwrap();
     let run = async |program: &str, arguments: &[&str]| {

@@ -122,6 +122,32 @@ fn our_health_checks_ask_where_our_services_listen() {
     assert_eq!(named(&compose, "allim")["environment"]["ALLIM_ACCOUNTS_URL"], url.as_str());
 }
 
+#[test]
+fn what_the_readme_types_into_containers_is_understood() {
+    let Some(compose) = compose() else { return };
+    let mut typed_in = 0;
+    for line in super::read("README.md").lines() {
+        let words: Vec<&str> = line.split(" #").next().unwrap().split_whitespace().collect();
+        match words.as_slice() {
+            ["docker", "compose", "exec", service, "allim", rest @ ..] => {
+                named(&compose, service);
+                typed(rest);
+                typed_in += 1;
+            }
+            // Behind the name of the image.
+            ["docker", "run", rest @ ..] => {
+                let behind = rest.iter().skip_while(|word| **word != "allim").skip(1).copied().collect::<Vec<&str>>();
+                if !behind.is_empty() {
+                    typed(&behind);
+                }
+                typed_in += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(typed_in, 4);
+}
+
 /// What the service `keys` runs, run in a folder; Compose makes one `$` of two.
 fn make_keys(compose: &Value, folder: &Path) {
     let keys = named(compose, "keys");

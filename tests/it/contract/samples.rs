@@ -119,7 +119,7 @@ fn their_table_is_up_to_date() {
         "# Samples\n\nValues of records, byte for byte; headers stand beside them in a file that ends with `.headers`. What ends with \
          `.txt` is plain\ntext, which is read only with `ALLIM_LEGACY_TEXT=on`. `allim publish --check FILE` says of each, and \
          of yours, what\nwould become of it.\n\n\
-         This page is made of the files: `BLESS=1 cargo test --test it contract`.\n\n\
+         This page is made of the files, by a run of the tests with `BLESS=1`.\n\n\
          ## Accepted\n\n| file | type | audience |\n|---|---|---|\n{}\n\
          ## Rejected\n\nNobody sees them; each is counted, and kept as a [dead letter](../../docs/dead-letters.md) with its \
          reason. The one reason\nwithout a sample is `too_big`: a value of more than 256 KB, or more than 64 KB of key and headers.\n\n\

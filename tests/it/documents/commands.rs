@@ -69,6 +69,10 @@ pub const COMMANDS: &[(&str, Runner)] = &[
     ("allim dead-letters redrive 17 18", Walk("redriven 18 to partition")),
     ("sqlite3 data/timeline.sqlite \"VACUUM INTO 'timeline-backup.sqlite'\"", Walk("")),
     ("sqlite3 data/timeline.sqlite \"PRAGMA integrity_check\"", Walk("ok\n")),
+    (
+        "KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092 kafka/topics",
+        File("tests/it/apache/set_up.rs", "Command::new(package().join(\"kafka/topics\"))"),
+    ),
     ("cargo test", File("tests/all", "cargo test --locked")),
     ("TRANSPORT=websocket cargo test --test it catching_up::", File("tests/all", "TRANSPORT=websocket cargo test")),
     ("tests/kafka/broker fetch", File("tests/all", "tests/kafka/broker fetch")),

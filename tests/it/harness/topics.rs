@@ -1,5 +1,7 @@
 //! What an administrator does with a topic, by the same requests with either broker.
 
+use std::collections::BTreeSet;
+
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -98,6 +100,12 @@ pub async fn setting(place: Place, name: &str) -> String {
     let entries = &described[0].as_ref().unwrap().entries;
     let entry = entries.iter().find(|entry| entry.name == name).unwrap_or_else(|| panic!("there is no {name}"));
     entry.value.clone().unwrap_or_default()
+}
+
+/// The names of all settings that a broker has; it says nothing of one that it does not know.
+pub async fn settings_of_a_broker(place: Place) -> BTreeSet<String> {
+    let described = admin(place).describe_configs(&[ResourceSpecifier::Broker(1)], &options()).await.unwrap();
+    described[0].as_ref().unwrap().entries.iter().map(|entry| entry.name.clone()).collect()
 }
 
 /// How one partition is kept.
