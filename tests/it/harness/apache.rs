@@ -196,6 +196,7 @@ impl Cluster {
 
     /// One broker with more than the usual: `write` puts its `properties` and `users` into the folder that it is given,
     /// knowing the ports for clients and of the controller.
+    #[cfg(feature = "kafka-tls")]
     pub async fn with_more(write: impl FnOnce(&Path, u16, u16)) -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
         let (port, controller, more) = (free_port(), free_port(), folder.path().join("more"));

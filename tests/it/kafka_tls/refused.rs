@@ -88,6 +88,9 @@ async fn is_said_once(what: &str, way: Way, parts: &[&str]) {
     for part in parts {
         assert!(said.contains(part), "{what}: {said}\nlacks: {part}");
     }
+    let url = accounts.url();
+    let checked = way.runs_with(&[("ALLIM_ACCOUNTS_URL", &url)], &["check-config"]).await;
+    assert_eq!(String::from_utf8(checked.stderr).unwrap(), said, "{what}: check-config says another thing");
     let lines = lines();
     assert_eq!(lines.len(), 1, "{what}: {lines:#?}");
     let sentence = said.trim_end().strip_prefix("allim: ").unwrap();
