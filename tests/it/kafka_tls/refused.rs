@@ -91,6 +91,9 @@ async fn is_said_once(what: &str, way: Way, parts: &[&str]) {
     let url = accounts.url();
     let checked = way.runs_with(&[("ALLIM_ACCOUNTS_URL", &url)], &["check-config"]).await;
     assert_eq!(String::from_utf8(checked.stderr).unwrap(), said, "{what}: check-config says another thing");
+    // Neither does any other of its clients take what one refuses.
+    let (_, ready) = server.get("/readyz").await;
+    assert!(ready.contains(r#""live":false"#), "{what}: {ready}");
     let lines = lines();
     assert_eq!(lines.len(), 1, "{what}: {lines:#?}");
     let sentence = said.trim_end().strip_prefix("allim: ").unwrap();
