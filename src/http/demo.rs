@@ -16,13 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Doors,
-    cut::Cuts,
-    extract,
-    openapi::refusals,
-    origin::Page,
-    problem::{Problem, Refusal},
-    proof::Proof,
+    Doors, cut::Cuts, extract, openapi::refusals, origin::Page, problem::Problem, proof::Proof, refusal::Refusal,
 };
 use crate::{
     ingest::wrong::Wrong,
@@ -99,7 +93,7 @@ pub fn schemas() -> [(&'static str, Value); 4] {
     let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
     let traffic =
         json!({ "pace": { "$ref": "#/components/schemas/Pace" }, "endsAfterSeconds": whole(ENDS_AFTER, ENDS_AFTER) });
-    let text = json!({ "text": { "type": "string", "pattern": "\\S" }, "all": { "type": "boolean" } });
+    let text = json!({ "text": { "type": "string", "pattern": "[^\\s\\u0085]" }, "all": { "type": "boolean" } });
     [
         ("DemoTraffic", object(&["pace"], traffic)),
         ("DemoCut", object(&[], json!({ "seconds": whole(LONGEST_CUT, CUT) }))),

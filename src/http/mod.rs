@@ -27,6 +27,7 @@ mod proxies;
 mod publish;
 mod rate;
 mod recheck;
+mod refusal;
 mod socket;
 mod tickets;
 mod timeline;

@@ -21,7 +21,8 @@ use super::{
     Doors, extract,
     openapi::refusals,
     origin::Page,
-    problem::{Mistake, Problem, Refusal},
+    problem::Problem,
+    refusal::{Mistake, Refusal},
 };
 use crate::{
     identity::{NotAllowed, Publisher, Publishers},
@@ -282,13 +283,14 @@ fn name(object: &mut Map<String, Value>, headers: &HeaderMap, shape: Shape) -> R
             Err(Wrong::new("/id", "differs", "the header Idempotency-Key says something else"))
         }
         (Some(own), _) => Ok(own),
+        // What stands there and is no id is complained about, and not replaced in silence.
+        (None, _) if object.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) => Ok(String::new()),
         (None, Some(key)) => {
             object.insert("id".to_owned(), key.as_str().into());
             Ok(key)
         }
-        // A CloudEvent without an id is none, and is complained about. What stands there in vain is as well.
+        // A CloudEvent without an id is none, and is complained about as well.
         (None, None) if shape == Shape::Structured => Ok(String::new()),
-        (None, None) if object.get("id").is_some_and(|id| !id.is_null() && !id.is_string()) => Ok(String::new()),
         (None, None) => {
             let id = fresh_id();
             object.insert("id".to_owned(), id.as_str().into());

@@ -22,7 +22,8 @@ use super::{
     asker::Asker,
     extract,
     openapi::refusals,
-    problem::{Mistake, Problem, Refusal},
+    problem::Problem,
+    refusal::{Mistake, Refusal},
 };
 use crate::{
     hub::Frame,

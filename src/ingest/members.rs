@@ -138,14 +138,15 @@ fn schema_of(name: &str, kind: Kind) -> Value {
         Kind::Name if name == "type" => json!({
             "type": "string",
             "description": "Its type, such as order.created; a prefix of the company and a `.v1` behind it are stripped.",
-            "pattern": "^[^\\u0000-\\u001f]*[^\\s\\u0000-\\u001f][^\\u0000-\\u001f]*$",
+            "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$",
             "maxLength": LONGEST_NAME,
         }),
         Kind::Name => json!({
             "type": ["string", "integer", "null"],
-            "pattern": "^[^\\u0000-\\u001f]*$",
+            "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
             "maxLength": LONGEST_NAME,
             "minimum": 0,
+            "maximum": u64::MAX,
         }),
         Kind::Text => text("A text of the producer's own, shown as it is."),
         Kind::Audience => words::or_null(words::audience()),

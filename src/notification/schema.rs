@@ -27,15 +27,19 @@ pub fn number() -> Value {
 /// With an offset, or without one in Korean time.
 #[must_use]
 pub fn date() -> Value {
-    let pattern =
-        "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?$";
+    // Days that there are, so that what it accepts is read.
+    let leap = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29";
+    let day = "(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31";
+    let (minutes, offset) = ("[0-5][0-9]", "[+-](0[0-9]|1[0-9]|2[0-3])");
+    let clock = format!("([01][0-9]|2[0-3]):{minutes}:{minutes}([.][0-9]{{1,9}})?");
+    let pattern = format!("^({leap}|[0-9]{{4}}-({day}))[Tt ]{clock}([Zz]|{offset}:{minutes})?$");
     json!({ "type": "string", "pattern": pattern })
 }
 
 /// An address that a browser may follow.
 #[must_use]
 pub fn link() -> Value {
-    json!({ "type": "string", "pattern": "^(https?://|/(?!/))[^\\s\\\\]*$" })
+    json!({ "type": "string", "pattern": "^(https?://|/(?!/))[^\\s\\\\\\u0000-\\u001f\\u007f-\\u009f]*$" })
 }
 
 /// Terms of whom it is for, with commas between.

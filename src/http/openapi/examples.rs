@@ -27,8 +27,10 @@ pub fn put_into(document: &mut Value, doors: &Doors) {
             json!({ "summary": "Of a known type: its rule finds who sees it", "value": event }),
         );
     }
+    // The key's own: that of the demo, or of somebody.
+    let source = if doors.demo.is_some() { "/publishers/demo" } else { "/publishers/shop" };
     let cloud_event = json!({
-        "specversion": "1.0", "id": "notice-3302", "source": "/publishers/demo", "type": "notice.published",
+        "specversion": "1.0", "id": "notice-3302", "source": source, "type": "notice.published",
         "audience": "mall:1001", "mallno": "1001", "title": "점검 안내",
     });
     let publish = &mut document["paths"]["/notifications"]["post"]["requestBody"]["content"];

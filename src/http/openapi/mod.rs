@@ -19,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Doors,
     made_once::MadeOnce,
-    problem::{Mistake, Told},
+    refusal::{Mistake, Told},
 };
 use crate::{ingest::members, notification::Wire};
 
@@ -29,7 +29,10 @@ const ABOUT: &str = "Notifications of a shopping mall's back office: published b
 Every refusal is an `application/problem+json` whose `code` says what is wrong. A path that is not here is answered 404 \
 `not_found`, a method that a path does not take 405 `method_not_allowed` with `Allow`. What is no HTTP at all is answered \
 400, and a head of more than 32 KB or 100 headers 431, both without a body. What is absent is left out, never `null`. \
-New members may come: ignore what you do not know.";
+New members may come: ignore what you do not know.
+
+Of a body is wanted that it names no member twice, has no U+0000 in a text, is nested 64 levels deep at most, and writes whole \
+numbers without a fraction.";
 
 const TAGS: &[(&str, &str)] = &[
     ("listen", "What comes, as it comes."),

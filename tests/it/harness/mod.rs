@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod browser;
 pub mod checker;
 pub mod crowd;
+pub mod documented;
 pub mod http2;
 pub mod inbox;
 pub mod kafka;

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 pub use super::blocks::{Event, parse};
-use super::{blocks::take_block, secrets};
+use super::{blocks::take_block, documented, secrets};
 
 /// The head of an answer, and what came behind it.
 pub async fn head_of_answer(socket: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
@@ -81,6 +81,8 @@ impl Stream {
         if status >= 400 {
             secrets::none_in(&[("the head of a refusal", &head)]);
         }
+        let first_line = request.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        documented::holds(&String::from_utf8_lossy(first_line), status, &head).await;
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         Ok(Stream { socket, status, head, chunked, raw, text: Vec::new(), body: Vec::new(), ended: false })
     }

@@ -12,7 +12,6 @@ use crate::harness::{
     inbox::Inbox,
     posts::{Answer, post},
     sse::Stream,
-    until,
 };
 
 const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "trace"];
@@ -42,7 +41,7 @@ async fn knock_at_all(server: &Server, document: &Value) {
             METHODS.into_iter().filter(|method| !document["paths"][path][method].is_null()).collect();
         for method in METHODS {
             let answer = knock(server, method, path).await;
-            let code = (!answer.body.is_empty()).then(|| answer.json()["code"].clone()).unwrap_or_default();
+            let code = if answer.body.is_empty() { Value::Null } else { answer.json()["code"].clone() };
             if documented.contains(&method) {
                 let operation = &document["paths"][path][method];
                 let known = &operation["responses"][answer.status.to_string()];
@@ -81,7 +80,7 @@ async fn the_document_lists_what_can_be_asked_and_nothing_else() {
     for path in more {
         assert_eq!(knock(&real, "get", path).await.status, 404, "{path}");
     }
-    assert!(!of_real.to_string().contains("demo"), "where nothing is one, nothing speaks of it");
+    assert!(!of_real.to_string().contains("/demo"), "where nothing is one, nothing speaks of it");
     assert_eq!(of_real["components"]["securitySchemes"]["operatorCookie"]["name"], "backoffice");
     for wanted in ["/notifications", "/ws", "/tickets", "/timeline/read", "/readyz", "/openapi.json", "/asyncapi.json"]
     {
@@ -168,5 +167,4 @@ async fn the_examples_are_true() {
     let stream = &document["paths"]["/notifications"]["get"]["responses"]["200"]["content"]["text/event-stream"];
     let event = stream["example"].as_str().unwrap();
     assert!(event.ends_with("}\n\n") && event.contains(&page["items"][0]["notification"].to_string()), "{event}");
-    until("it is recorded", async || inbox.unread().await == 1).await;
 }

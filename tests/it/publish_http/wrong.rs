@@ -98,6 +98,8 @@ async fn every_wrong_field_is_named_at_once() {
     let differs =
         post(server.address, "/notifications", &headers, plain(json!({"id": "a"})).to_string().as_bytes()).await;
     assert_eq!(differs.errors(), ["/id differs"]);
+    let no_id = post(server.address, "/notifications", &headers, plain(json!({"id": {}})).to_string().as_bytes()).await;
+    assert_eq!(no_id.errors(), ["/id wrong_type"], "a key hides no mistake");
 }
 
 /// One body of a few hundred KB must not be answered with megabytes, nor cost the time of a million comparisons.
