@@ -208,7 +208,8 @@ export class Timeline {
       /** @type {Record<string, string>} */
       const headers = { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${await token()}` }) };
       return await fetch(url.replace(/\/+$/, "") + path, { headers, method: body ? "POST" : "GET", body: body && JSON.stringify(body),
-        credentials: token ? "same-origin" : "include", signal: AbortSignal.timeout(PATIENCE) });
+        // The click that marks a row may be the one that leaves the page.
+        keepalive: !!body, credentials: token ? "same-origin" : "include", signal: AbortSignal.timeout(PATIENCE) });
     } catch {
       return null;
     }

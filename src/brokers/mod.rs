@@ -17,6 +17,7 @@ use std::{
 use rdkafka::error::KafkaError;
 
 pub use properties::{Wrong, wrong};
+use trouble::TOKEN;
 pub use trouble::{AUTH, TLS, Trouble};
 
 /// librdkafka repeats an error every 30 s for each broker and client; people need it once.
@@ -54,12 +55,12 @@ impl Ear {
         }
     }
 
-    /// A line of librdkafka's log. `FAIL` is the end of a connection, whatever the reason; `FATAL` of a producer. Whether
-    /// it is understood, so that nobody else has to show it.
+    /// A line of librdkafka's log. `FAIL` is the end of a connection, whatever the reason; `FATAL` of a producer; `OIDC` is
+    /// about tokens. Whether it is understood, so that nobody else has to show it.
     pub fn line(&self, facility: &str, message: &str) -> bool {
         match facility {
             "FAIL" => self.hear(message, true),
-            "FATAL" => self.hear(message, false),
+            "FATAL" | "OIDC" => self.hear(message, false),
             _ => false,
         }
     }
@@ -75,6 +76,13 @@ impl Ear {
         let understood = trouble.is_some();
         if !understood && !ends {
             return false;
+        }
+        // Of a token that is not given librdkafka tells twice, and first with the provider's status.
+        if trouble
+            .as_ref()
+            .is_some_and(|new| new.kind == TOKEN && self.trouble().is_some_and(|last| last.kind == TOKEN))
+        {
+            return true;
         }
         let trouble = trouble.map(|trouble| self.exactly(trouble));
         if let Some(certain) = trouble.as_ref().filter(|trouble| trouble.is_certain()) {

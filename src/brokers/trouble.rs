@@ -8,6 +8,9 @@ use super::properties::value;
 pub const TLS: &str = "kafka_tls";
 pub const AUTH: &str = "kafka_auth";
 
+/// The kind of a trouble with the provider of tokens.
+pub(super) const TOKEN: &str = "token";
+
 /// Of what others wrote, so much is shown.
 const LONGEST: usize = 200;
 
@@ -42,6 +45,9 @@ const OUR_CERTIFICATE: [&str; 6] = [
     "alert certificate expired",
     "unexpected message",
 ];
+
+/// How a connection ends that the broker ended.
+const ENDED: [&str; 3] = ["Disconnected", "Connection reset by peer", "Broken pipe"];
 
 /// A connection that ends so soon after it was made was not wanted.
 const SOON_MS: u64 = 2_000;
@@ -127,17 +133,15 @@ fn ports(line: &str, kafka: &str, protocol: &str) -> Option<Trouble> {
         let sentence = format!("{kafka} speaks no TLS on this port: take its TLS port, or another security.protocol");
         return trouble("no_tls", Some(TLS), sentence);
     }
-    if line.contains("connecting to a PLAINTEXT broker listener?")
-        || line.contains("Disconnected") && line.contains("in state SSL_HANDSHAKE")
-    {
+    if !ENDED.iter().any(|text| line.contains(text)) {
+        return None;
+    }
+    if line.contains("in state SSL_HANDSHAKE") {
         let sentence = format!(
             "{kafka} ends the TLS handshake: it is just starting, or this port speaks no TLS: then take its TLS port, or \
              another security.protocol"
         );
         return trouble("no_tls", None, sentence);
-    }
-    if !line.contains("Disconnected") {
-        return None;
     }
     if line.contains("in state APIVERSION_QUERY") && !protocol.ends_with("ssl") {
         let sentence = format!(
@@ -165,9 +169,11 @@ fn logins(line: &str, kafka: &str, properties: &[(String, String)]) -> Option<Tr
         let sentence = format!("{kafka} does not offer {mechanism}, but {offered}: set sasl.mechanism to one of them");
         return trouble("mechanism", Some(AUTH), sentence);
     }
-    if let Some((_, why)) = line.split_once("Failed to acquire SASL OAUTHBEARER token: ") {
+    let of_provider =
+        line.split_once("Failed to retrieve OIDC token from ").and_then(|(_, rest)| rest.split_once("\": "));
+    if let Some((_, why)) = of_provider.or_else(|| line.split_once("Failed to acquire SASL OAUTHBEARER token: ")) {
         let sentence = format!("there is no token to log in to Kafka with; see sasl.oauthbearer.*: {}", shown(why));
-        return trouble("token", Some(AUTH), sentence);
+        return trouble(TOKEN, Some(AUTH), sentence);
     }
     if line.contains("Fatal error: ") && line.contains("authorization failed") {
         let sentence =
@@ -195,10 +201,6 @@ fn logins(line: &str, kafka: &str, properties: &[(String, String)]) -> Option<Tr
 /// Whatever else TLS stumbles over.
 fn handshake(line: &str, kafka: &str) -> Option<Trouble> {
     let (_, why) = line.split_once("SSL handshake failed: ")?;
-    // Who closes the connection says nothing; `ports` has what is to be made of that.
-    if why.contains("Disconnected") || why.contains("SSL transport error") {
-        return None;
-    }
     trouble("handshake", Some(TLS), format!("{kafka}: the TLS handshake fails: {}", shown(why)))
 }
 
@@ -229,4 +231,145 @@ fn lasted(line: &str) -> Option<u64> {
 fn shown(text: &str) -> String {
     let text = text.split(" (after ").next().unwrap_or_default();
     text.chars().take(LONGEST).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of librdkafka 2.12 as they were seen over Apache Kafka 4.3, what they are taken for, and what is said.
+    const LINES: &[(&str, &str, Option<&str>, &str)] = &[
+        (
+            "[thrd:sasl_ssl://k1:9093/bootstrap]: sasl_ssl://k1:9093/bootstrap: SASL authentication error: Authentication \
+             failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256 (after 254ms in \
+             state AUTH_REQ)",
+            "login",
+            Some(AUTH),
+            "Kafka at k1:9093 does not accept the login with SCRAM-SHA-512: sasl.username or",
+        ),
+        (
+            "GroupCoordinator: k1:9093: SASL authentication error: Authentication failed: Invalid username or password \
+             (after 302ms in state AUTH_REQ)",
+            "login",
+            Some(AUTH),
+            "Kafka at k1:9093 does not accept",
+        ),
+        (
+            "sasl_ssl://[::1]:9093/1: SASL SCRAM-SHA-512 mechanism handshake failed: Broker: Unsupported SASL mechanism: \
+             broker's supported mechanisms: SCRAM-SHA-256,PLAIN (after 303ms in state AUTH_HANDSHAKE)",
+            "mechanism",
+            Some(AUTH),
+            "Kafka at [::1]:9093 does not offer SCRAM-SHA-512, but SCRAM-SHA-256,PLAIN: set",
+        ),
+        (
+            "[thrd:background]: Failed to retrieve OIDC token from \"http://p/token\": {\"error\":\"x\"} (401)",
+            TOKEN,
+            Some(AUTH),
+            "sasl.oauthbearer.*: {\"error\":\"x\"} (401)",
+        ),
+        ("Failed to acquire SASL OAUTHBEARER token: no\nanswer", TOKEN, Some(AUTH), "sasl.oauthbearer.*: no answer"),
+        (
+            "[thrd:main]: Fatal error: Broker: Cluster authorization failed: Failed to acquire idempotence PID from broker \
+             sasl_ssl://k1:9093/1: Broker: Cluster authorization failed",
+            "no_write",
+            Some(AUTH),
+            "write to no topic",
+        ),
+        (
+            "ssl://k1:9093/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker \
+             certificate could not be verified, verify that ssl.ca.location is correctly configured (after 3ms in state \
+             SSL_HANDSHAKE)",
+            "certificate",
+            Some(TLS),
+            "Kafka at k1:9093: its certificate cannot be verified",
+        ),
+        (
+            "ssl://k1:9093/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad certificate: SSL alert \
+             number 42 (after 0ms in state APIVERSION_QUERY)",
+            "our_certificate",
+            Some(TLS),
+            "wants a certificate of ours",
+        ),
+        (
+            "ssl://k1:9093/bootstrap: SSL handshake failed: error:0A00042E:SSL routines::tlsv1 alert protocol version (after \
+             1ms in state SSL_HANDSHAKE)",
+            "handshake",
+            Some(TLS),
+            "Kafka at k1:9093: the TLS handshake fails: error:0A00042E:SSL routines::tlsv1 alert protocol version",
+        ),
+        (
+            "ssl://k1:9093/bootstrap: SSL handshake failed: error:0A00010B:SSL routines::wrong version number (after 1ms in \
+             state SSL_HANDSHAKE)",
+            "no_tls",
+            Some(TLS),
+            "speaks no TLS on this port",
+        ),
+        (
+            "ssl://k1:9092/bootstrap: SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a \
+             PLAINTEXT broker listener? (after 1ms in state SSL_HANDSHAKE)",
+            "no_tls",
+            None,
+            "Kafka at k1:9092 ends the TLS handshake",
+        ),
+        (
+            "ssl://k1:9092/1: SSL handshake failed: SSL transport error: Connection reset by peer (after 2ms in state \
+             SSL_HANDSHAKE)",
+            "no_tls",
+            None,
+            "Kafka at k1:9092 ends the TLS handshake",
+        ),
+        (
+            "[thrd:k1:9093/bootstrap]: k1:9093/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN \
+             (after 1ms in state APIVERSION_QUERY)",
+            "tls_wanted",
+            None,
+            "Kafka at k1:9093 ends connections before it answers",
+        ),
+        (
+            "ssl://k1:9093/bootstrap: Disconnected: SSL connection closed by peer (after 4ms in state UP)",
+            "login_wanted",
+            None,
+            "set security.protocol to sasl_ssl",
+        ),
+    ];
+
+    /// What is no trouble of ours: brokers that are away, connections that were idle, or that were cut in the middle.
+    const OTHERS: &[&str] = &[
+        "sasl_ssl://k1:9093/1: Connect to ipv4#10.0.0.1:9093 failed: Connection refused (after 0ms in state CONNECT)",
+        "ssl://k1:9093/1: Disconnected: SSL connection closed by peer (after 540000ms in state UP)",
+        "sasl_ssl://k1:9093/1: Disconnected: SSL connection closed by peer (after 4ms in state UP)",
+        "k1:9092/1: Failed to resolve 'k1:9092': Name or service not known (after 3ms in state CONNECT)",
+        "1/1 brokers are down",
+    ];
+
+    #[test]
+    fn each_line_is_one_sentence_that_says_what_to_change() {
+        let properties = [("sasl.mechanism".to_owned(), "SCRAM-SHA-512".to_owned())];
+        for (line, kind, word, part) in LINES {
+            let trouble = Trouble::of(line, &properties).unwrap_or_else(|| panic!("not understood: {line}"));
+            assert_eq!((trouble.kind, trouble.word), (*kind, *word), "{line}");
+            assert!(trouble.sentence.contains(part), "{}\nlacks: {part}", trouble.sentence);
+            assert!(!trouble.sentence.contains('\n') && trouble.sentence.len() < 400, "{}", trouble.sentence);
+        }
+        for line in OTHERS {
+            assert_eq!(Trouble::of(line, &properties), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_about_something_else_ends_the_trouble_and_an_answer_does_as_well() {
+        let ear = super::super::Ear::new(&[]);
+        for over in ["k1:9092/1: Connect to ipv4#10.0.0.1:9092 failed: Connection refused", ""] {
+            assert!(ear.line("FAIL", LINES[0].0));
+            assert_eq!(ear.trouble().map(|trouble| trouble.kind), Some("login"));
+            ear.error("1/1 brokers are down");
+            assert!(ear.trouble().is_some(), "that is what follows from it");
+            if over.is_empty() {
+                ear.answered()
+            } else {
+                assert!(!ear.line("FAIL", over))
+            }
+            assert_eq!(ear.trouble(), None);
+        }
+    }
 }

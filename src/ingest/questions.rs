@@ -2,7 +2,12 @@
 //!
 //! Each question blocks, and has a deadline. An error is the reason why the log cannot be followed, in one word.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::RDKafkaErrorCode};
@@ -17,6 +22,9 @@ use crate::{brokers::Trouble, notification::Epoch};
 
 /// One question to the brokers.
 const QUESTION: Duration = Duration::from_secs(3);
+
+/// Two of the reader's polls.
+const A_MOMENT: Duration = Duration::from_millis(200);
 
 /// Why the log cannot be followed, in the word that listeners are told.
 pub const KAFKA: &str = "kafka";
@@ -66,9 +74,16 @@ impl Questions {
         }
     }
 
-    /// Why nobody answers, as far as the brokers have said it.
+    /// Why nobody answers, as far as the brokers have said it: the reader hears of that a moment after the question failed.
     pub fn trouble(&self) -> Option<Trouble> {
-        self.consumer().client().context().ear().trouble()
+        let (consumer, asked) = (self.consumer(), Instant::now());
+        loop {
+            let trouble = consumer.client().context().ear().trouble();
+            if trouble.is_some() || asked.elapsed() > A_MOMENT {
+                return trouble;
+            }
+            thread::sleep(A_MOMENT / 10);
+        }
     }
 
     /// Low and high watermark of every partition, asked now.

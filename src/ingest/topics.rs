@@ -11,8 +11,8 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, ResourceSpecifier},
     client::ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    error::KafkaError,
-    metadata::Metadata,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use tokio::task;
 
@@ -23,6 +23,8 @@ use crate::brokers::{self, Ear};
 const QUESTION: Duration = Duration::from_secs(10);
 /// How long of that before it is looked whether the brokers have said why they do not answer.
 const LOOKS: Duration = Duration::from_secs(1);
+/// Whatever a client has to say it has said by then.
+const A_MOMENT: Duration = Duration::from_millis(100);
 const DAY_MS: i64 = 24 * 3_600_000;
 /// With more of them a position has more than 128 letters, which browsers do not send to another origin unasked.
 const SHORT_POSITION: usize = 16;
@@ -54,14 +56,19 @@ impl ClientContext for Asks {
     }
 }
 
+impl ConsumerContext for Asks {}
+
 /// A topic as the brokers have it.
 #[derive(Debug, Default)]
 struct Topic {
     name: String,
-    /// None: there is no such topic.
+    /// None: there is no such topic, or none that may be seen.
     partitions: usize,
     replicas: usize,
-    settings: HashMap<String, String>,
+    /// It is there or not, and not for this user to know.
+    hidden: bool,
+    /// None: they are not for this user to know.
+    settings: Option<HashMap<String, String>>,
 }
 
 impl Topic {
@@ -70,7 +77,7 @@ impl Topic {
     }
 
     fn get(&self, key: &str) -> &str {
-        self.settings.get(key).map_or("", String::as_str)
+        self.settings.as_ref().and_then(|settings| settings.get(key)).map_or("", String::as_str)
     }
 
     fn number(&self, key: &str) -> Option<i64> {
@@ -98,8 +105,11 @@ pub async fn report(settings: &Settings) -> Result<String, NoAnswer> {
         let _ = writeln!(report, "  topic {name}: partitions {partitions}, {copies}, kept {}", topic.kept());
     }
     let [notifications, dead_letters, signals] = &topics;
-    let all =
+    let mut all =
         [of_notifications(notifications, settings), of_dead_letters(dead_letters, notifications), of_signals(signals)];
+    for (topic, lines) in topics.iter().zip(&mut all).filter(|(topic, _)| topic.hidden) {
+        *lines = vec![format!("may not be seen by this user, who needs ACLs on it: {}", needs(topic, settings))];
+    }
     for (topic, line) in
         topics.iter().zip(all).flat_map(|(topic, lines)| lines.into_iter().map(move |line| (topic, line)))
     {
@@ -108,52 +118,71 @@ pub async fn report(settings: &Settings) -> Result<String, NoAnswer> {
     Ok(report)
 }
 
-/// In a client's first seconds it may not know its brokers, or why they do not answer.
-fn metadata(client: &AdminClient<Asks>, servers: &str) -> Result<Metadata, NoAnswer> {
-    let began = Instant::now();
-    loop {
-        match client.inner().fetch_metadata(None, LOOKS) {
-            Ok(metadata) => return Ok(metadata),
-            Err(_) => match client.inner().context().0.trouble() {
-                Some(trouble) => return Err(NoAnswer::NotLetIn(trouble.to_string())),
-                None if began.elapsed() >= QUESTION => return Err(NoAnswer::NoBroker(servers.to_owned())),
-                None => {}
-            },
-        }
+fn needs(topic: &Topic, settings: &Settings) -> &'static str {
+    if topic.name == settings.topic || topic.name == settings.signals_topic() {
+        "Read, Describe"
+    } else {
+        "Write, Describe"
     }
+}
+
+/// Blocks. In a client's first seconds it may not know its brokers, or why they do not answer.
+fn look(consumer: &BaseConsumer<Asks>, topic: &mut Topic, servers: &str) -> Result<(), NoAnswer> {
+    let began = Instant::now();
+    let metadata = loop {
+        match consumer.fetch_metadata(Some(&topic.name), LOOKS) {
+            Ok(metadata) => break metadata,
+            Err(_) => {
+                // What the client has to say it says to whoever polls.
+                while consumer.poll(A_MOMENT).is_some() && began.elapsed() < QUESTION {}
+                match consumer.context().0.trouble() {
+                    Some(trouble) => return Err(NoAnswer::NotLetIn(trouble.to_string())),
+                    None if began.elapsed() >= QUESTION => return Err(NoAnswer::NoBroker(servers.to_owned())),
+                    None => {}
+                }
+            }
+        }
+    };
+    let Some(there) = metadata.topics().iter().find(|one| one.name() == topic.name) else { return Ok(()) };
+    match there.error().map(RDKafkaErrorCode::from) {
+        None => {
+            topic.partitions = there.partitions().len();
+            topic.replicas = there.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        }
+        Some(error) => topic.hidden = error == RDKafkaErrorCode::TopicAuthorizationFailed,
+    }
+    Ok(())
 }
 
 async fn ask(settings: &Settings, names: [String; 3]) -> Result<[Topic; 3], NoAnswer> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &settings.bootstrap_servers).set("client.id", &settings.client_id);
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", &settings.client_id)
+        .set("allow.auto.create.topics", "false");
     for (key, value) in &settings.properties {
         config.set(key, value);
     }
     config.set_log_level(RDKafkaLogLevel::Info);
-    let ear = Asks(Ear::new(&settings.properties));
-    let client = AdminClient::from_config_and_context(&config, ear)
-        .map_err(|error| NoAnswer::Settings(brokers::refused(&error)))?;
-    let (servers, nobody) =
-        (settings.bootstrap_servers.clone(), NoAnswer::NoBroker(settings.bootstrap_servers.clone()));
-    // Blocks.
-    let asked = task::spawn_blocking(move || metadata(&client, &servers).map(|metadata| (client, metadata))).await;
-    let (client, metadata) = asked.unwrap_or(Err(nobody))?;
+    let refused = |error: KafkaError| NoAnswer::Settings(brokers::refused(&error));
+    let asks = || Asks(Ear::new(&settings.properties));
+    let consumer = BaseConsumer::from_config_and_context(&config, asks()).map_err(refused)?;
+    let servers = settings.bootstrap_servers.clone();
     let mut topics = names.map(|name| Topic { name, ..Topic::default() });
-    for topic in &mut topics {
-        let there = metadata.topics().iter().find(|one| one.name() == topic.name && one.error().is_none());
-        let Some(there) = there.filter(|there| !there.partitions().is_empty()) else { continue };
-        topic.partitions = there.partitions().len();
-        topic.replicas = there.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
-    }
+    let looked = task::spawn_blocking(move || {
+        topics.iter_mut().try_for_each(|topic| look(&consumer, topic, &servers)).map(|()| topics)
+    });
+    let mut topics = looked.await.unwrap_or_else(|_| Err(NoAnswer::NoBroker(settings.bootstrap_servers.clone())))?;
     let asked: Vec<ResourceSpecifier<'_>> =
         topics.iter().filter(|topic| topic.is_there()).map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
-    let told = if asked.is_empty() {
-        Vec::new()
-    } else {
-        let options = AdminOptions::new().request_timeout(Some(QUESTION));
-        client.describe_configs(&asked, &options).await.map_err(NoAnswer::Refused)?
-    };
-    let told: Vec<HashMap<String, String>> = told.into_iter().flatten().map(as_map).collect();
+    if asked.is_empty() {
+        return Ok(topics);
+    }
+    let client = AdminClient::from_config_and_context(&config, asks()).map_err(refused)?;
+    let options = AdminOptions::new().request_timeout(Some(QUESTION));
+    let told = client.describe_configs(&asked, &options).await.map_err(NoAnswer::Refused)?;
+    // Of what is denied rdkafka makes a topic without settings.
+    let told = told.into_iter().map(|told| told.ok().map(as_map).filter(|settings| !settings.is_empty()));
     topics.iter_mut().filter(|topic| topic.is_there()).zip(told).for_each(|(topic, told)| topic.settings = told);
     let _ = task::spawn_blocking(move || drop(client)).await;
     Ok(topics)
@@ -167,6 +196,23 @@ fn of_notifications(topic: &Topic, settings: &Settings) -> Vec<String> {
     if !topic.is_there() {
         return vec!["is not there: until somebody creates it (kafka/topics does) nobody is told anything".to_owned()];
     }
+    let mut lines = if topic.settings.is_some() {
+        differences(topic, settings)
+    } else {
+        vec!["its settings may not be read by this user; with the ACL DescribeConfigs they are looked at".to_owned()]
+    };
+    if topic.replicas == 1 {
+        lines.push("has one copy, wanted are 3: with that disk goes what the timeline does not have yet".to_owned());
+    }
+    if topic.partitions > SHORT_POSITION {
+        lines.push(format!(
+            "has more than {SHORT_POSITION} partitions: pages of other origins ask once more before each reconnect (a preflight)"
+        ));
+    }
+    lines
+}
+
+fn differences(topic: &Topic, settings: &Settings) -> Vec<String> {
     let mut lines = Vec::new();
     let mut differs = |is: bool, key: &str, wanted: &str, means: &str| {
         if is {
@@ -199,14 +245,6 @@ fn of_notifications(topic: &Topic, settings: &Settings) -> Vec<String> {
     let narrow = topic.number("max.message.bytes").is_some_and(|bytes| bytes < most);
     let wanted = format!("{most} (kafka.max_record_bytes) or more");
     differs(narrow, "max.message.bytes", &wanted, "notifications that we would show cannot be published");
-    if topic.replicas == 1 {
-        lines.push("has one copy, wanted are 3: with that disk goes what the timeline does not have yet".to_owned());
-    }
-    if topic.partitions > SHORT_POSITION {
-        lines.push(format!(
-            "has more than {SHORT_POSITION} partitions: pages of other origins ask once more before each reconnect (a preflight)"
-        ));
-    }
     lines
 }
 

@@ -21,6 +21,8 @@ mod first_run;
 mod harness;
 mod identity;
 mod jobs;
+#[cfg(feature = "kafka-tls")]
+mod kafka_tls;
 mod kept_way;
 mod log_life;
 mod model;

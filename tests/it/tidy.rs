@@ -287,7 +287,7 @@ fn undone(sources: &[Source]) -> Vec<String> {
 }
 
 /// Our variables that a page names and that there are not.
-fn unknown_variables(page: &str, text: &str) -> Vec<String> {
+pub fn unknown_variables(page: &str, text: &str) -> Vec<String> {
     let known = |name: &str| {
         table::SETTINGS.iter().any(|setting| {
             let variable = setting.variable();

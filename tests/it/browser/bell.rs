@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Stage, bare::with_token, looks::is_fine};
-use crate::harness::{accounts::token, browser::Tab, posts, sse::Stream, until};
+use crate::harness::{accounts::token, browser::Tab, inbox::Inbox, posts, sse::Stream, until};
 
 pub const PAGES: [&str; 3] = ["/", "/sse.html", "/websocket.html"];
 
@@ -119,6 +119,26 @@ async fn what_one_reads_on_one_device_is_grey_on_the_other() {
 }
 
 /// The store is held up for as long as that takes, so the mark is there before the row.
+/// A link of a row leads away at once: its page is gone before the question is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_by_the_click_that_leaves_the_page_stays_read() {
+    let Some(stage) = Stage::set(&[]).await else { return };
+    for (path, mall) in PAGES.into_iter().zip([51, 52, 53]) {
+        let mine = known(&stage, mall).await;
+        publish(&stage, mall, 0..3).await;
+        is_stored(&stage, &mine, 3).await;
+        let tab = shows(&stage, path, &mine, numbered(0..3)).await;
+        tab.run(
+            "setTimeout(() => { document.querySelector(arg).click(); location.href = 'about:blank'; })",
+            json!(READ_ALL),
+        )
+        .await;
+        let inbox = Inbox::of(&stage.server, &mine);
+        until("it is read", async || inbox.unread().await == 0).await;
+    }
+    stage.profile.done().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_on_what_is_not_stored_yet_stays() {
     let Some(stage) = Stage::set(&[]).await else { return };

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 use allim::{config::table, telemetry::Metrics};
 
 use super::{Document, all, none, package};
-use crate::harness::program::{Program, Runner};
+use crate::{
+    harness::program::{Program, Runner},
+    tidy::unknown_variables,
+};
 
 /// What stands behind each place of `word`, as far as it is a name.
 fn names<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
@@ -13,17 +16,6 @@ fn names<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
     let whole = |at: &usize| !text[..*at].ends_with(is_name);
     let ends = |at: usize| text[at..].find(|c| !is_name(c)).map_or(text.len(), |length| at + length);
     text.match_indices(word).map(|(at, _)| at).filter(whole).map(|at| &text[at..ends(at)]).collect()
-}
-
-fn unknown_settings(page: &Document) -> Vec<String> {
-    let known = |name: &str| {
-        table::SETTINGS.iter().any(|setting| {
-            let variable = setting.variable();
-            name == variable || setting.may_be_in_a_file() && name == format!("{variable}_FILE")
-        })
-    };
-    let wrong = names(&page.text, "ALLIM_").into_iter().filter(|name| *name != "ALLIM_" && !known(name));
-    wrong.map(|name| format!("{}: there is no setting {name}", page.path)).collect()
 }
 
 /// Keys of sections, such as `hub.memory_bytes`.
@@ -74,7 +66,7 @@ fn unknown_labels(page: &Document) -> Vec<String> {
         let described = metrics.described().iter().find(|metric| metric.name == name);
         if described.and_then(|metric| metric.label) != Some(label) {
             breaches.push(format!("{}: {name} has no label {label}", page.path));
-        } else if !scrape.contains(&format!("{name}{{{label}=\"{value} 0\n")) {
+        } else if !scrape.contains(&format!("{name}{{{label}=\"{value}}} 0\n")) {
             breaches.push(format!("{}: {name}{{{label}=\"{value}}} is not there from the start", page.path));
         }
     }
@@ -85,13 +77,17 @@ fn unknown_labels(page: &Document) -> Vec<String> {
 fn settings_and_metrics_that_a_page_names_exist() {
     let pages = all();
     for page in &pages {
-        none([unknown_settings(page), unknown_keys(page), unknown_metrics(page), unknown_labels(page)].concat());
+        none(
+            [
+                unknown_variables(&page.path, &page.text),
+                unknown_keys(page),
+                unknown_metrics(page),
+                unknown_labels(page),
+            ]
+            .concat(),
+        );
     }
     let page = |text: &str| Document::new("a.md", text);
-    assert_eq!(
-        unknown_settings(&page("ALLIM_LISTEN ALLIM_CLUSTER_KEY_FILE ALLIM_* ALLIM_LISTEN_FILE ALLIM_PORT")).len(),
-        2
-    );
     assert_eq!(unknown_keys(&page("`hub.ring` `hub.rong` `hub.rs` `listen`")).len(), 1);
     assert_eq!(unknown_metrics(&page("allim_streams allim_streams_total allim_delivery_seconds_bucket")).len(), 1);
     let labels =

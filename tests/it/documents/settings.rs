@@ -34,6 +34,10 @@ fn load(file: &str, variables: &Environment) -> Result<Settings, String> {
 fn settings_that_a_page_shows_are_good() {
     let mut seen = 0;
     for (page, block) in blocks("toml") {
+        // With these a real broker is reached: kafka_tls/documented.rs.
+        if page.path == "docs/kafka-tls.md" {
+            continue;
+        }
         if block.text.contains("[types.") {
             Catalogue::builtin()
                 .with(&block.text)

@@ -32,8 +32,8 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("target/debug")).unwrap();
         symlink(env!("CARGO_BIN_EXE_allim"), folder.path().join("target/debug/allim")).unwrap();
-        symlink(package().join("kafka"), folder.path().join("kafka")).unwrap();
         symlink(&server.data, folder.path().join("data")).unwrap();
+        symlink(package().join("kafka"), folder.path().join("kafka")).unwrap();
         Desk { folder, server, kafka }
     }
 
@@ -97,7 +97,10 @@ async fn each_command_does_what_its_page_says() {
                 walked += 1;
             }
             Runner::Endless(words) if is_possible(command) => {
-                let stream = Pasted::of(desk.shell(&format!("exec {command}")));
+                let mut shell = desk.shell(&format!("exec {command}"));
+                // A progress of what has no end.
+                shell.stderr(Stdio::null());
+                let stream = Pasted::of(shell);
                 until(&format!("`{command}` says {words:?}"), async || stream.printed().contains(words)).await;
                 walked += 1;
             }

@@ -100,6 +100,8 @@ pub struct Node {
     pub port: u16,
     voters: String,
     folder: PathBuf,
+    /// The folder of what it has beside the usual: properties and users.
+    more: Option<PathBuf>,
     /// None: it is away.
     running: Option<Running>,
 }
@@ -116,6 +118,7 @@ impl Node {
             .arg("run")
             .arg(&self.folder)
             .args([&self.id.to_string(), &self.port.to_string(), &self.voters])
+            .args(&self.more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -185,16 +188,33 @@ impl Cluster {
         let voters = voters.join(",");
         let node = |id: usize| {
             let folder = folder.path().join(id.to_string());
-            Node { id, port: free_port(), voters: voters.clone(), folder, running: None }
+            Node { id, port: free_port(), voters: voters.clone(), folder, more: None, running: None }
         };
-        let mut nodes: Vec<Node> = (1..=size).map(node).collect();
-        for node in &mut nodes {
+        let nodes = (1..=size).map(node).collect();
+        Cluster { nodes, _folder: folder }.started().await
+    }
+
+    /// One broker with more than the usual: `write` puts its `properties` and `users` into the folder that it is given,
+    /// knowing the ports for clients and of the controller.
+    #[cfg(feature = "kafka-tls")]
+    pub async fn with_more(write: impl FnOnce(&Path, u16, u16)) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, controller, more) = (free_port(), free_port(), folder.path().join("more"));
+        std::fs::create_dir(&more).expect("a folder");
+        write(&more, port, controller);
+        let (voters, log) = (format!("1@127.0.0.1:{controller}"), folder.path().join("1"));
+        let node = Node { id: 1, port, voters, folder: log, more: Some(more), running: None };
+        Cluster { nodes: vec![node], _folder: folder }.started().await
+    }
+
+    async fn started(mut self) -> Cluster {
+        for node in &mut self.nodes {
             node.start();
         }
-        for node in &nodes {
+        for node in &self.nodes {
             until("a broker's port is open", async || node.answers().await).await;
         }
-        Cluster { nodes, _folder: folder }
+        self
     }
 
     /// What a client is told.
