@@ -9,6 +9,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -112,6 +113,9 @@ def map_case(context, case):
 
 
 began = time.monotonic()
+# It remembers things in the folder where it runs.
+folder = tempfile.TemporaryDirectory()
+os.chdir(folder.name)
 arguments = [
     "--config-file",
     os.path.join(here, "schemathesis.toml"),
