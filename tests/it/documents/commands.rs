@@ -81,7 +81,6 @@ pub const COMMANDS: &[(&str, Runner)] = &[
     ("BROKER=apache cargo test --test it fault_08", File("tests/all", "BROKER=apache cargo test")),
     ("cargo run --features protocol-echo", File("tests/all", "--features protocol-echo,kafka-tls --test it -- echo::")),
     ("cargo build --release --features kafka-tls", File("Dockerfile", "--features kafka-tls")),
-    ("BLESS=1 cargo test --test it contract", File("tests/all", "cargo test --locked")),
     ("KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092 kafka/topics", File("tests/it/apache/set_up.rs", "kafka/topics")),
     ("cargo bench", Nobody(FIGURES)),
     ("cargo bench --bench latency", Nobody(FIGURES)),
