@@ -31,6 +31,10 @@ pub fn refused(error: &KafkaError) -> String {
             let said = if value.is_empty() { said.clone() } else { said.replace(value.as_str(), "…") };
             format!("{key}: {said}")
         }
+        // OpenSSL says of both mistakes no more than that it cannot read it.
+        error if error.to_string().contains("ssl.key.location failed") => {
+            format!("{error}; it has to be a key in PEM, and ssl.key.password its password")
+        }
         error => error.to_string(),
     }
 }

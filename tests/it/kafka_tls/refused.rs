@@ -112,6 +112,17 @@ async fn whoever_is_not_let_in_learns_why_in_one_line() {
     let topic = secured.topic().await;
     let cases = cases(secured, provider);
     assert!(cases.len() >= 13);
+    let locked = format!(
+        "{}ssl.certificate.location={}\nssl.key.location={}\n",
+        secured.tls("ssl"),
+        secured.file("allim.crt"),
+        secured.file("allim.locked.key")
+    );
+    for password in ["", "ssl.key.password=wrong-password\n"] {
+        let way = Way::new(secured.doors.certificates, topic, &format!("{locked}{password}"));
+        let said = way.fails(&["publish", "test.happened", "--to", "everyone", "--title", "x"]).await;
+        assert!(said.contains("ssl.key.location failed") && said.contains("ssl.key.password"), "{said}");
+    }
     // A few at a time: each is a server of its own.
     for some in cases.chunks(5) {
         let all = some
