@@ -35,11 +35,19 @@ fn main() -> ExitCode {
     match run(command, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line: each cause behind what it made impossible.
-            eprintln!("allim: {error:#}");
+            eprintln!("allim: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each cause behind what it made impossible, unless that has its words already.
+fn in_one_line(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.as_str() {
+        "" => cause,
+        said if said.ends_with(&cause) => line,
+        said => format!("{said}: {cause}"),
+    })
 }
 
 fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
@@ -85,7 +93,8 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
                 Ok(timeline::command::run(&order, file, brokers, &mut BufWriter::new(io::stdout())).await?)
             }
             cli::Command::Health { address } => {
-                println!("{}", telemetry::health::ask(address.unwrap_or(settings.http.listen)).await?);
+                let address = address.unwrap_or_else(|| telemetry::health::here(settings.http.listen));
+                println!("{}", telemetry::health::ask(&address).await?);
                 Ok(())
             }
             cli::Command::DemoAccounts { listen } => {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -294,7 +294,8 @@ async fn report_readiness(hub: Hub, readiness: Readiness) {
 fn banner(settings: &config::Settings, address: SocketAddr, demo: &Demo) -> anyhow::Result<String> {
     let executable = config::executable().context("the path of this executable")?;
     let (executable, version) = (executable.display(), env!("CARGO_PKG_VERSION"));
-    let host = if address.ip().is_loopback() || address.ip().is_unspecified() {
+    let [four, six] = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let host = if [four, six].contains(&address.ip()) || address.ip().is_unspecified() {
         format!("localhost:{}", address.port())
     } else {
         address.to_string()

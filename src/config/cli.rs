@@ -41,8 +41,9 @@ pub enum Command {
     },
     /// Ask a running server whether it is ready; for container checks.
     Health {
-        /// Where it listens; else where the settings say.
-        address: Option<SocketAddr>,
+        /// Where it listens, such as localhost:8080; else where the settings say.
+        #[arg(value_name = "HOST:PORT")]
+        address: Option<String>,
     },
     /// Run the demo's account service alone.
     DemoAccounts {

@@ -155,7 +155,9 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let demo_open = r.get("demo.open", parse::switch);
     let timeline = stations::read_timeline(r);
     let telemetry = stations::read_telemetry(r);
-    let own_types = r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?)));
+    let prefix = ingest.as_ref().map(|ingest| ingest.type_prefix.clone()).unwrap_or_default();
+    let own_types =
+        r.get("catalogue", |value| parse::catalogue(&given::absolute(folder, &parse::text(value)?), &prefix));
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
     let longest_life = identity::tickets::LONGEST_LIFE.as_secs();
     let ticket_life = r.get("tickets.life_seconds", parse::seconds(1..=longest_life));

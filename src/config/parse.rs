@@ -190,13 +190,20 @@ pub fn secret(least: usize) -> impl Fn(&Value) -> Parsed<String> {
     }
 }
 
-/// The built-in types and those of a file, all of it checked; what is wrong with it is said in one line.
-pub fn catalogue(file: &Path) -> Parsed<Catalogue> {
+/// The built-in types and those of a file, all of it checked; what is wrong with it is said in one line. `prefix` is
+/// stripped from the types of events, and so has no place in those of a catalogue.
+pub fn catalogue(file: &Path, prefix: &str) -> Parsed<Catalogue> {
     let text = fs::read_to_string(file).map_err(|error| format!("a file that can be read: {error}"))?;
-    Catalogue::builtin().with(&text).map_err(|error| {
+    let catalogue = Catalogue::builtin().with(&text).map_err(|error| {
         let complaints = error.complaints.join("; ").replace('\n', " ");
         format!("a file of good types: {complaints}")
-    })
+    })?;
+    match catalogue.types().iter().find(|name| !prefix.is_empty() && name.starts_with(prefix)) {
+        Some(name) => {
+            Err(format!("a file of good types: type `{name}`: `{prefix}` is stripped from events (kafka.type_prefix)"))
+        }
+        None => Ok(catalogue),
+    }
 }
 
 pub fn log_filter(value: &Value) -> Parsed<String> {

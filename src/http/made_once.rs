@@ -24,8 +24,8 @@ impl MadeOnce {
     pub fn answer(&self, asked: &HeaderMap) -> Response {
         let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         // A proxy that compresses makes a tag weak.
-        let is_known =
-            known.flat_map(|line| line.split(',')).any(|one| self.tag == one.trim().trim_start_matches("W/"));
+        let mut known = known.flat_map(|line| line.split(',')).map(str::trim);
+        let is_known = known.any(|one| one == "*" || self.tag == one.trim_start_matches("W/"));
         let mut response =
             if is_known { StatusCode::NOT_MODIFIED.into_response() } else { self.body.clone().into_response() };
         let headers = response.headers_mut();

@@ -16,14 +16,14 @@ pub fn document(settings: &Settings, catalogue: &Catalogue) -> Value {
     let decoder = settings.decoder(catalogue.clone());
     let (topic, types) = (settings.topic.as_str(), catalogue.types());
     let named = |base: &str| -> Map<String, Value> {
-        types.iter().map(|name| (id_of(name), json!({ "$ref": format!("{base}{}", id_of(name)) }))).collect()
+        types.iter().map(|name| (name.to_string(), json!({ "$ref": format!("{base}{name}") }))).collect()
     };
     let in_channel: Vec<Value> = named("#/channels/notifications/messages/").into_iter().map(|(_, one)| one).collect();
     let messages: Map<String, Value> =
-        types.iter().map(|name| (id_of(name), message(name, &decoder))).chain(others(topic)).collect();
+        types.iter().map(|name| (name.to_string(), message(name, &decoder))).chain(others(topic)).collect();
     let schemas: Map<String, Value> = types
         .iter()
-        .filter_map(|name| Some((id_of(name), embedded(catalogue.schema(name)?))))
+        .filter_map(|name| Some((name.to_string(), embedded(catalogue.schema(name)?))))
         .chain([("envelope".to_owned(), embedded(members::schema()))])
         .collect();
     json!({
@@ -111,11 +111,6 @@ fn channels(topic: &str, notifications: Map<String, Value>) -> Value {
     })
 }
 
-/// Names in AsyncAPI may have dots, references to them are easier to read without.
-fn id_of(type_name: &str) -> String {
-    type_name.replace('.', "-")
-}
-
 /// Within the document the dialect is AsyncAPI's own, which is the same.
 fn embedded(mut schema: Value) -> Value {
     if let Some(members) = schema.as_object_mut() {
@@ -140,7 +135,7 @@ fn message(type_name: &str, decoder: &Decoder) -> Value {
         { "$ref": "#/components/schemas/envelope" },
         { "type": "object", "properties": {
             "type": { "type": "string", "pattern": pattern },
-            "data": { "$ref": format!("#/components/schemas/{}", id_of(type_name)) },
+            "data": { "$ref": format!("#/components/schemas/{type_name}") },
         } },
     ] });
     if entry.audience.is_empty() {

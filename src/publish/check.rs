@@ -16,10 +16,13 @@ use crate::{
         wrong::{self, Wrong},
     },
     notification::{
-        Coordinates, Epoch, Lang, Notification, Prepared, Shape, Sight, Term, Viewer, event::Event, json::read_object,
+        Coordinates, Epoch, Lang, Notification, PartnerNo, Prepared, Shape, Sight, Term, Viewer, event::Event,
+        json::read_object,
     },
 };
 
+/// The largest number there is: nobody has it.
+const UNNAMED: u64 = i64::MAX.unsigned_abs();
 /// As the file that is no file.
 const STDIN: &str = "-";
 
@@ -35,7 +38,14 @@ impl Check {
     pub fn files(&self, files: &[PathBuf], out: &mut impl Write) -> Result<(), NotPublished> {
         let mut refused = 0;
         for file in files {
-            let (value, headers) = read(file)?;
+            let (value, headers) = match read(file) {
+                Ok(read) => read,
+                Err(why) => {
+                    writeln!(out, "{why}")?;
+                    refused += 1;
+                    continue;
+                }
+            };
             let headers: Vec<(&str, &str)> =
                 headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let shown = self.one(&value, &headers);
@@ -135,16 +145,21 @@ impl Check {
 fn texts(notification: &Notification, prepared: &Prepared) -> Vec<String> {
     /// Of an order with very many lines.
     const MOST_PARTNERS: usize = 5;
-    let partners = notification.audience.terms().iter().filter_map(|term| match term {
-        Term::MallPartner(_, partner) | Term::Partner(partner) => Some(*partner),
-        _ => None,
-    });
+    let terms = notification.audience.terms();
     let eyes = |partner, personal| Sight { partner, personal, lang: Lang::Ko };
+    let partners = terms.iter().filter_map(|term| match term {
+        Term::MallPartner(_, partner) | Term::Partner(partner) => Some((format!("partner {partner}"), *partner)),
+        // One whom the event does not name.
+        Term::MallPartners(_) | Term::Everyone => Some(("partners".to_owned(), PartnerNo::new(UNNAMED).ok()?)),
+        Term::Mall(_) | Term::Operator(_) => None,
+    });
+    let partners = partners.take(MOST_PARTNERS).map(|(who, number)| (who, eyes(Some(number), false)));
+    let of_partners = |term: &Term| matches!(term, Term::MallPartner(..) | Term::MallPartners(_) | Term::Partner(_));
     let operators = [("operator", eyes(None, true)), ("without personal data", eyes(None, false))];
-    let operators = operators.map(|(who, sight)| (who.to_owned(), sight));
-    let partners = partners.take(MOST_PARTNERS).map(|number| (format!("partner {number}"), eyes(Some(number), false)));
+    let operators =
+        operators.into_iter().filter(|_| !terms.iter().all(of_partners)).map(|(who, sight)| (who.to_owned(), sight));
     let mut read: Vec<(String, String)> = Vec::new();
-    for (who, sight) in operators.into_iter().chain(partners) {
+    for (who, sight) in operators.chain(partners) {
         let wire: Value = serde_json::from_str(&prepared.json(prepared.reduce(sight))).unwrap_or_default();
         let words = ["title", "body"].map(|name| wire[name].as_str().unwrap_or_default());
         let text = words.join("  ").trim_end().replace(char::is_control, " ");

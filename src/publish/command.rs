@@ -77,7 +77,7 @@ pub enum NotPublished {
     NoFile(String, #[source] io::Error),
     #[error("{0}: a header is written as name=value")]
     BadHeaders(String),
-    #[error("{refused} of {of} would be dead letters")]
+    #[error("{refused} of {of} would not be shown")]
     WouldBeRefused { refused: usize, of: usize },
     #[error(transparent)]
     Failed(#[from] Failed),
@@ -156,6 +156,8 @@ impl What {
         let kind = order.kind.clone().unwrap_or_default();
         let data = match &order.data {
             Some(data) => read_data(data)?,
+            // Under a title of one's own an announcement has no other words than one's own.
+            None if order.title.is_some() && catalogue.entry(&kind).audience.is_empty() => Map::new(),
             None => catalogue.example(&kind).cloned().unwrap_or_default(),
         };
         let mut event = Event {
@@ -196,7 +198,7 @@ impl What {
 fn read_data(data: &str) -> Result<Map<String, Value>, NotPublished> {
     let bad = |error: &dyn std::fmt::Display| NotPublished::BadData(error.to_string());
     let text = match data.strip_prefix('@') {
-        Some(file) => fs::read_to_string(file).map_err(|error| bad(&format!("{file}: {error}")))?,
+        Some(file) => fs::read_to_string(file).map_err(|error| NotPublished::NoFile(file.to_owned(), error))?,
         None => data.to_owned(),
     };
     serde_json::from_str(&text).map_err(|error| bad(&error))

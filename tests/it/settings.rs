@@ -339,6 +339,20 @@ fn a_file_that_was_named_has_to_be_there() {
 }
 
 #[test]
+fn a_type_that_the_prefix_hides_is_a_mistake() {
+    let folder = TempDir::new().unwrap();
+    let types = "[types.\"kr.co.shopby.stock.low\"]\ncategory = \"stock\"\nseverity = \"info\"\n\
+                 title = { ko = \"재고\", en = \"Stock\" }\nfields = {}\n";
+    fs::write(folder.path().join("types.toml"), types).unwrap();
+    fs::write(folder.path().join("allim.toml"), "catalogue = \"types.toml\"").unwrap();
+    let (code, _, err) = allim(folder.path(), &["check-config"], &[]);
+    assert_eq!(code, Some(78));
+    assert!(err.contains("`kr.co.shopby.` is stripped from events (kafka.type_prefix)"), "{err}");
+    let (code, _, err) = allim(folder.path(), &["check-config"], &[("ALLIM_KAFKA_TYPE_PREFIX", "")]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn health_says_in_one_line_that_nobody_is_there() {
     let folder = TempDir::new().unwrap();
     // A port that was free a moment ago.

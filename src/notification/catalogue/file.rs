@@ -83,6 +83,10 @@ impl Checks<'_> {
         if self.type_name.is_empty() || version.is_some_and(|text| text.parse::<u32>().is_ok()) {
             self.complain("a type is listed by its short name, without `.v1`; so no event would ever find it");
         }
+        // Documents and schemas are made under these names, and people type them.
+        if !self.type_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+            self.complain("a type's name is made of letters, digits, `.`, `-` and `_`");
+        }
         let mut entry = unknown();
         entry.category.clone_from(&written.category);
         entry.severity = written.severity;

@@ -67,7 +67,7 @@ async fn the_server_shows_the_document_of_its_own_catalogue() {
     let document: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(document["channels"]["notifications"]["address"], "OTHER");
     assert_eq!(document["channels"]["deadLetters"]["address"], "OTHER-dlt");
-    let own_type = &document["components"]["schemas"]["stock-low"];
+    let own_type = &document["components"]["schemas"]["stock.low"];
     assert_eq!(own_type["required"], serde_json::json!(["mallNo"]));
     assert_eq!(own_type["examples"][0]["productNo"], 7);
     // With the tag's letters as they were sent.

@@ -117,8 +117,8 @@ fn their_table_is_up_to_date() {
     };
     let page = format!(
         "# Samples\n\nValues of records, byte for byte; headers stand beside them in a file that ends with `.headers`. What ends with \
-         `.txt` is plain\ntext, which is read only with `ALLIM_LEGACY_TEXT=on`. `allim publish --check FILE` says of each, and \
-         of yours, what\nwould become of it.\n\n\
+         `.txt` is plain\ntext, which is read only with `ALLIM_LEGACY_TEXT=on`, as in the demo; the others are judged without. `allim publish --check\nFILE` \
+         says of each, and of yours, what would become of it.\n\n\
          This page is made of the files, by a run of the tests with `BLESS=1`.\n\n\
          ## Accepted\n\n| file | type | audience |\n|---|---|---|\n{}\n\
          ## Rejected\n\nNobody sees them; each is counted, and kept as a [dead letter](../../docs/dead-letters.md) with its \
