@@ -57,7 +57,9 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
             cli::Command::CheckConfig { offline } => {
                 print!("{}", settings.report());
                 if !offline && settings.broker == Broker::Real {
-                    print!("{}", topics::report(&settings.ingest).await?);
+                    let report = topics::report(&settings.ingest).await?;
+                    print!("{}", report.text);
+                    anyhow::ensure!(report.can_be_followed, "the topic {} cannot be read", settings.ingest.topic);
                 }
                 Ok(())
             }

@@ -25,7 +25,8 @@ const QUESTION: Duration = Duration::from_secs(10);
 const LOOKS: Duration = Duration::from_secs(1);
 /// Whatever a client has to say it has said by then.
 const A_MOMENT: Duration = Duration::from_millis(100);
-const DAY_MS: i64 = 24 * 3_600_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 /// With more of them a position has more than 128 letters, which browsers do not send to another origin unasked.
 const SHORT_POSITION: usize = 16;
 
@@ -88,14 +89,25 @@ impl Topic {
         match self.number("retention.ms") {
             None => "for a time that is not told".to_owned(),
             Some(-1) => "for ever".to_owned(),
-            Some(ms) if ms % DAY_MS == 0 => format!("for {} days", ms / DAY_MS),
-            Some(ms) => format!("for {} hours", ms / 3_600_000),
+            Some(DAY_MS) => "for a day".to_owned(),
+            Some(ms) if ms >= DAY_MS && ms % DAY_MS == 0 => format!("for {} days", ms / DAY_MS),
+            Some(ms) if ms >= 2 * HOUR_MS => format!("for {} hours", ms / HOUR_MS),
+            Some(ms) => format!("for {} seconds", ms / 1000),
         }
     }
 }
 
-/// Lines for whoever reads them at a terminal: what is there, and what differs.
-pub async fn report(settings: &Settings) -> Result<String, NoAnswer> {
+/// How the topics are.
+#[derive(Debug)]
+pub struct Report {
+    /// Lines for whoever reads them at a terminal: what is there, and what differs.
+    pub text: String,
+    /// Whether that of the notifications is there, and may be read.
+    pub can_be_followed: bool,
+}
+
+/// Asks the brokers, and judges what they say.
+pub async fn report(settings: &Settings) -> Result<Report, NoAnswer> {
     let names = [settings.topic.clone(), format!("{}-dlt", settings.topic), settings.signals_topic()];
     let topics = ask(settings, names).await?;
     let mut report = String::new();
@@ -115,7 +127,7 @@ pub async fn report(settings: &Settings) -> Result<String, NoAnswer> {
     {
         let _ = writeln!(report, "  {}: {line}", topic.name);
     }
-    Ok(report)
+    Ok(Report { text: report, can_be_followed: topics[0].is_there() })
 }
 
 fn needs(topic: &Topic, settings: &Settings) -> &'static str {
@@ -241,6 +253,10 @@ fn differences(topic: &Topic, settings: &Settings) -> Vec<String> {
     differs(unclean, "unclean.leader.election.enable", "false", means);
     let alone = topic.replicas > 1 && topic.number("min.insync.replicas").is_none_or(|replicas| replicas < 2);
     differs(alone, "min.insync.replicas", "2", "an event is acknowledged as soon as one disk has it");
+    let copies = i64::try_from(topic.replicas).unwrap_or(i64::MAX);
+    let too_many = topic.number("min.insync.replicas").is_some_and(|wanted| wanted > copies);
+    let means = "there are no more copies, and older brokers acknowledge nothing at all";
+    differs(too_many, "min.insync.replicas", &format!("{copies} or less"), means);
     let most = i64::try_from(settings.max_record_bytes).unwrap_or(i64::MAX);
     let narrow = topic.number("max.message.bytes").is_some_and(|bytes| bytes < most);
     let wanted = format!("{most} (kafka.max_record_bytes) or more");

@@ -77,6 +77,11 @@ async fn a_topic_that_is_there_is_left_as_it_is_and_changed_when_that_is_asked_f
     assert_eq!(topics::setting(place, "retention.ms").await, "1209600000");
     let (_, said) = run(&[]).await;
     assert!(said.contains(&format!("{}: is as it is wanted", place.topic)), "{said}");
+
+    // Of a topic with one copy never two are wanted in sync: older brokers would take nothing any more.
+    let (well, said) = script(tools.path(), place, &["--alter"], &[("REPLICATION", "3")]).await;
+    assert!(well && said.contains("has 1 replicas, wanted are 3"), "{said}");
+    assert_eq!(topics::setting(place, "min.insync.replicas").await, "1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,6 +94,9 @@ async fn what_is_wrong_with_a_call_is_one_line_and_nothing_is_made() {
     let path = |folder: &Path, file: &str| folder.join(file).display().to_string();
     for (folder, variable, line) in [
         (tools.path(), ("PARTITIONS", "twelve"), "are whole numbers, not twelve"),
+        (tools.path(), ("TOPIC", "two words"), "TOPIC is made of letters, digits"),
+        (tools.path(), ("TOPIC", "("), "TOPIC is made of letters, digits"),
+        (tools.path(), ("RETENTION_DAYS", "999999999999999"), "RETENTION_DAYS is a number of days"),
         (nowhere.path(), ("KAFKA_BIN", &path(nowhere.path(), "")), "KAFKA_BIN names the folder of Kafka's tools"),
     ] {
         let (well, said) = script(folder, kafka.address, &[], &[variable]).await;
@@ -96,6 +104,9 @@ async fn what_is_wrong_with_a_call_is_one_line_and_nothing_is_made() {
     }
     let (well, said) = script(tools.path(), kafka.address, &[], &[("REPLICATION", "3")]).await;
     assert!(!well && said.contains("replication factor"), "one broker cannot have three replicas: {said}");
+    let config = path(nowhere.path(), "no.properties");
+    let (well, said) = script(tools.path(), kafka.address, &[], &[("KAFKA_COMMAND_CONFIG", &config)]).await;
+    assert!(!well && said.contains("kafka/topics: kafka-topics.sh went wrong at") && !said.contains("\tat "), "{said}");
     let (well, said) = script(tools.path(), kafka.address, &["--altr"], &[]).await;
     assert!(!well && said.contains("kafka/topics --alter"), "{said}");
 }

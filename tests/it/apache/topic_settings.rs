@@ -19,7 +19,8 @@ async fn what_differs_is_said_with_what_it_means() {
     };
 
     // Nothing there.
-    let lines = checked(place);
+    let (code, lines) = checked(place);
+    assert_eq!(code, Some(1), "nobody could be told anything");
     assert!(about(&lines, place.topic)[0].starts_with("is not there: "), "{lines:#?}");
     assert!(about(&lines, dead_letters.topic)[0].starts_with("is not there: "), "{lines:#?}");
     assert!(about(&lines, place.signals().topic)[0].starts_with("is not there: "), "{lines:#?}");
@@ -32,11 +33,13 @@ async fn what_differs_is_said_with_what_it_means() {
         ("message.timestamp.type", "CreateTime"),
         ("unclean.leader.election.enable", "true"),
         ("max.message.bytes", "100000"),
+        ("min.insync.replicas", "2"),
     ];
     topics::create_with(place, 17, &wrong).await;
     topics::create_with(dead_letters, 3, &[]).await;
     topics::create_with(place.signals(), 1, &[]).await;
-    let lines = checked(place);
+    let (code, lines) = checked(place);
+    assert_eq!(code, Some(0), "it can be read");
     assert!(lines.contains(&format!("topic {}: partitions 17, one copy, kept for 7 days", place.topic)), "{lines:#?}");
     let said = about(&lines, place.topic);
     for (key, value) in wrong {

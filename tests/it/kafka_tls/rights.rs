@@ -37,11 +37,11 @@ async fn who_may_not_read_or_write_is_told_so_until_he_may() {
     let url = accounts.url();
     let checked = async || {
         let checked = way.runs_with(&[("ALLIM_ACCOUNTS_URL", &url)], &["check-config"]).await;
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
-        String::from_utf8(checked.stdout).unwrap()
+        (checked.status.code(), String::from_utf8(checked.stdout).unwrap())
     };
     let hidden = format!("{}: may not be seen by this user, who needs ACLs on it: Read, Describe", topic.topic);
-    let said = checked().await;
+    let (code, said) = checked().await;
+    assert_eq!(code, Some(1), "nobody could be told anything");
     assert!(said.contains(&hidden) && !said.contains("is not there"), "{said}");
 
     // It may see it, and still not read it.
@@ -50,7 +50,8 @@ async fn who_may_not_read_or_write_is_told_so_until_he_may() {
     assert!(said.contains("it needs the ACLs Write and Describe on it"), "{said}");
 
     until("it is said that it may not be read either", async || lines(&server) == 2).await;
-    let said = checked().await;
+    let (code, said) = checked().await;
+    assert_eq!(code, Some(0));
     let unread = format!("{}: its settings may not be read by this user; with the ACL DescribeConfigs", topic.topic);
     assert!(said.contains(&unread) && !said.contains(&hidden) && !said.contains("wanted is"), "{said}");
 
