@@ -1,7 +1,7 @@
 //! Reads the settings, runs what was asked for, and chooses the exit code.
 
 use std::{
-    io::{self, BufWriter},
+    io::{self, BufWriter, Write},
     path::Path,
     process::ExitCode,
 };
@@ -41,6 +41,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Where whoever should read the answer has gone.
+const UNREAD: &str = "the answer could not be printed";
+
 /// Each cause behind what it made impossible, unless that has its words already.
 fn in_one_line(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.as_str() {
@@ -52,13 +55,14 @@ fn in_one_line(error: &anyhow::Error) -> String {
 
 fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let out = &mut io::stdout();
     runtime.block_on(async {
         match command {
             cli::Command::CheckConfig { offline } => {
-                print!("{}", settings.report());
+                write!(out, "{}", settings.report()).context(UNREAD)?;
                 if !offline && settings.broker == Broker::Real {
                     let report = topics::report(&settings.ingest).await?;
-                    print!("{}", report.text);
+                    write!(out, "{}", report.text).context(UNREAD)?;
                     anyhow::ensure!(report.can_be_followed, "the topic {} cannot be read", settings.ingest.topic);
                 }
                 Ok(())
@@ -96,13 +100,13 @@ fn run(command: cli::Command, settings: Settings) -> anyhow::Result<()> {
             }
             cli::Command::Health { address } => {
                 let address = address.unwrap_or_else(|| telemetry::health::here(settings.http.listen));
-                println!("{}", telemetry::health::ask(&address).await?);
+                writeln!(out, "{}", telemetry::health::ask(&address).await?).context(UNREAD)?;
                 Ok(())
             }
             cli::Command::DemoAccounts { listen } => {
                 let mut signals = Signals::new().context("no signal can be received")?;
                 let accounts = Accounts::start(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-                println!("demo accounts answer at {}; Ctrl-C ends them", accounts.url());
+                writeln!(out, "demo accounts answer at {}; Ctrl-C ends them", accounts.url()).context(UNREAD)?;
                 if !listen.ip().is_loopback() {
                     eprintln!(
                         "{listen} is off loopback: a server that asks it lets in whoever knows the demo's tokens"

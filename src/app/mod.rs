@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -58,7 +59,8 @@ pub async fn run(mut settings: config::Settings) -> anyhow::Result<()> {
     let demo = start_demo(&mut settings).await?;
     settings.http.connections = http::connections(settings.http.connections);
     let server = Server::start(&settings, store, public, management)?;
-    print!("{}", banner(&settings, server.address, &demo)?);
+    // Also where nobody reads it: a server is none the worse.
+    let _ = write!(io::stdout(), "{}", banner(&settings, server.address, &demo)?);
 
     let stop = signals.next().await;
     tracing::debug!(?stop, "stopping");

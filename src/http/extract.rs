@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::{body::Body, extract::Query};
 use bytes::Bytes;
 use http::{HeaderMap, Uri, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -59,12 +59,14 @@ pub fn key(parts: &Parts) -> Result<Token, Problem> {
     Token::new(key).map_err(|_| Problem::BadKey)
 }
 
-/// Whether only to say what would happen.
+/// Whether only to say what would happen. Somebody who mistypes that shall not publish instead.
 pub fn dry_run(uri: &Uri) -> Result<bool, Problem> {
-    match query(uri, "dryRun").as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Problem::BadDryRun),
+    let asked = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Problem::BadDryRun)?;
+    let asked: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    match asked.as_slice() {
+        [] | [("dryRun", "false")] => Ok(false),
+        [("dryRun", "true")] => Ok(true),
+        _ => Err(Problem::BadDryRun),
     }
 }
 
@@ -110,7 +112,7 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
 
 /// The first value of a query parameter.
 fn query(uri: &Uri, name: &str) -> Option<String> {
-    axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+    Query::<Vec<(String, String)>>::try_from_uri(uri)
         .ok()
         .and_then(|query| query.0.into_iter().find_map(|(key, value)| (key == name).then_some(value)))
 }

@@ -206,7 +206,11 @@ impl Problem {
             Problem::MayNotAddress => {
                 (StatusCode::FORBIDDEN, "may_not_address", "This key may not address everybody whom this is for.")
             }
-            Problem::BadDryRun => (StatusCode::BAD_REQUEST, "bad_dry_run", "`dryRun` is `true` or `false`."),
+            Problem::BadDryRun => (
+                StatusCode::BAD_REQUEST,
+                "bad_dry_run",
+                "`dryRun`, once and `true` or `false`, is all that stands behind the `?`.",
+            ),
             Problem::NotJson => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "not_json",

@@ -271,7 +271,9 @@ fn name(object: &mut Map<String, Value>, headers: &HeaderMap, shape: Shape) -> R
     let idempotency_key = match headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str) {
         None => None,
         Some(Ok(key)) if !key.trim().is_empty() => Some(key.trim().to_owned()),
-        Some(_) => return Err(Wrong::new("/id", "bad_id", "the header Idempotency-Key is no text of ASCII")),
+        Some(_) => {
+            return Err(Wrong::new("/id", "bad_id", "the header Idempotency-Key is a text of ASCII, and not empty"));
+        }
     };
     let own = match object.get("id") {
         Some(Value::String(id)) if !id.trim().is_empty() => Some(id.clone()),

@@ -23,6 +23,8 @@ use crate::{
 
 /// The largest number there is: nobody has it.
 const UNNAMED: u64 = i64::MAX.unsigned_abs();
+/// More of a file is not looked at: no record is as large.
+const LARGEST: u64 = 16 << 20;
 /// As the file that is no file.
 const STDIN: &str = "-";
 
@@ -193,10 +195,12 @@ fn read(file: &Path) -> Result<(Vec<u8>, Headers), NotPublished> {
     };
     if file == Path::new(STDIN) {
         let mut value = Vec::new();
-        io::stdin().read_to_end(&mut value).map_err(unreadable(file))?;
+        io::stdin().take(LARGEST).read_to_end(&mut value).map_err(unreadable(file))?;
         return Ok((value, Headers::new()));
     }
-    let value = fs::read(file).map_err(unreadable(file))?;
+    let mut value = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(LARGEST).read_to_end(&mut value));
+    read.map_err(unreadable(file))?;
     let beside = file.with_extension("headers");
     let written = match fs::read_to_string(&beside) {
         Ok(written) => written,

@@ -279,6 +279,14 @@ async fn check_config_opens_nothing_and_health_answers_with_its_exit_code() {
     assert!(String::from_utf8(asked.stdout).unwrap().starts_with("settings are good\n"));
     assert!(only_line(&asked.stderr).starts_with(&format!("allim: no broker answers at {free}")));
 
+    // Whoever should read it has gone: that is one line, and no panic.
+    let (reader, unread) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_allim"));
+    let ended = command.arg("check-config").current_dir(folder.path()).stdout(unread).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(only_line(&ended.stderr).starts_with("allim: the answer could not be printed: "));
+
     let wrong = [("ALLIM_LISTEN", "8080"), ("ALLIM_HUB_RING", "0"), ("ALLIM_LISTN", "x")];
     let refused = allim(folder.path(), &["check-config"], &wrong);
     assert_eq!((refused.status.code(), refused.stdout.as_slice()), (Some(78), &b""[..]));

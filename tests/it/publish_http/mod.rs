@@ -215,8 +215,11 @@ async fn bounds_hold_and_two_hundred_at_once_are_taken() {
         let code = refused(address, "/notifications", &headers, notice("a").to_string().as_bytes(), 415).await;
         assert_eq!(code, "not_json", "{content_type}");
     }
-    let odd = service.post("/notifications?dryRun=yes", notice("a").to_string().as_bytes()).await;
-    assert_eq!((odd.status, odd.json()["code"].as_str()), (400, Some("bad_dry_run")));
+    // Nothing that was meant to be a dry run is published for a typing error.
+    for asked in ["dryRun=yes", "dryrun=true", "dry_run=true", "dryRun=true&dryRun=false", "dryRun", "lang=ko"] {
+        let odd = service.post(&format!("/notifications?{asked}"), notice("a").to_string().as_bytes()).await;
+        assert_eq!((odd.status, odd.json()["code"].as_str()), (400, Some("bad_dry_run")), "{asked}");
+    }
 
     let mut listener = Listener::open(address, &token(1, &[7], None, false), None).await;
     listener.live().await;
