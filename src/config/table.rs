@@ -69,7 +69,7 @@ pub const SETTINGS: &[Setting] = &[
     is("listen", "127.0.0.1:8080", "Where operators connect."),
     is("management_listen", "127.0.0.1:9464", "Where metrics and health are asked for; off loopback it wants `management_token`."),
     secret("management_token", "none", "Bearer token for everything on the management port but metrics and health."),
-    is("data_dir", "./data", "The folder for what this node keeps: the small broker's log and its address, and the demo's key."),
+    is("data_dir", "./data", "The folder for what this node keeps: the timeline, and in the demo the small broker's log, its address and a key."),
     in_part("database_url", "`timeline.sqlite` in the data folder", "`sqlite:PATH`: where the timeline is kept, for one server; `none`: nowhere. PostgreSQL is not spoken yet."),
     secret("cluster_key", "in the demo one kept in the data folder, with real brokers one per process", "32 bytes of text or more, the same on all nodes: it seals tickets, which any node with it can then redeem."),
     secret("publishers", "nobody; in the demo the key `demo-publisher`", "Who may publish over HTTP, and to which malls: sections `[[publishers]]` with `name`, `key_sha256`, `malls` (numbers, or `*`) and `everyone`; in a variable `name=orders key_sha256=… malls=1001,1002 everyone=on`, with `;` between."),

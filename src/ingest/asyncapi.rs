@@ -140,6 +140,7 @@ fn message(type_name: &str, decoder: &Decoder) -> Value {
     ] });
     if entry.audience.is_empty() {
         payload["allOf"][1]["required"] = json!(["audience"]);
+        payload["allOf"][1]["properties"]["audience"] = json!({ "type": "string" });
         cloud_event["audience"] = "mall:1001".into();
         plain["audience"] = "mall:1001".into();
     }

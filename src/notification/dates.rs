@@ -17,6 +17,14 @@ fn korea() -> TimeZone {
 /// and RFC 3339 with its offset. Anything else is nothing.
 #[must_use]
 pub fn read(text: &str) -> Option<Timestamp> {
+    // "Never", as people write it: the last two days there are lie beyond what can be counted in every zone.
+    if let Some(rest) = text.strip_prefix("9999-12-3") {
+        return in_zone(&format!("9998-12-3{rest}")).map(|_| Timestamp::MAX);
+    }
+    in_zone(text)
+}
+
+fn in_zone(text: &str) -> Option<Timestamp> {
     // From seconds without zone to nanoseconds with offset: years of another length, and dates alone, are none of ours.
     let bytes = text.as_bytes();
     if !(19..=35).contains(&bytes.len()) || !bytes[..4].iter().all(u8::is_ascii_digit) || text.contains('[') {
