@@ -8,6 +8,12 @@ use crate::harness::{Accounts, Listener, Publisher, Service, accounts::token, ap
 
 const KEY: &str = "key-of-a-service-without-rights";
 
+/// The setting for who may publish anything with this key.
+fn everybodys_publisher() -> String {
+    let hash: String = Sha256::digest(KEY.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("name=all key_sha256={hash} malls=* everyone=on")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_read_or_write_is_told_so_until_he_may() {
     if !there_is("who_may_not_read_or_write_is_told_so_until_he_may") {
@@ -18,9 +24,7 @@ async fn who_may_not_read_or_write_is_told_so_until_he_may() {
     let properties = secured.user("SCRAM-SHA-256", "nobody", PASSWORD_OF_NOBODY);
     let way = Way::new(secured.doors.users, topic, &properties);
     let accounts = Accounts::start().await;
-    let hash: String = Sha256::digest(KEY.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let publishers = format!("name=all key_sha256={hash} malls=* everyone=on");
-    let mut server = way.server(&accounts, &[("ALLIM_PUBLISHERS", &publishers)]);
+    let mut server = way.server(&accounts, &[("ALLIM_PUBLISHERS", &everybodys_publisher())]);
 
     let may_not_read = "does not let this user read the topic: it needs the ACLs Read and Describe on it";
     let lines = |server: &crate::harness::Server| {
