@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use crate::{
-    identity::{Malls, Publisher, Publishers, TokenHash},
+    identity::{DEMO_KEY, Malls, Publisher, Publishers, Token, TokenHash},
     notification::MallNo,
 };
 
@@ -20,16 +20,27 @@ pub fn publishers(value: &Value) -> Result<Publishers, String> {
         }
         _ => return Err(wanted()),
     };
-    let mut publishers: Vec<Publisher> = Vec::new();
+    let (mut publishers, mut wrong): (Vec<Publisher>, Vec<String>) = (Vec::new(), Vec::new());
     for (n, words) in written.iter().enumerate() {
-        let wrong = |what: &str| format!("{}: publisher {} {what}", wanted(), n + 1);
-        let publisher = publisher(words).map_err(&wrong)?;
-        if publishers.iter().any(|other| other.name == publisher.name || other.key == publisher.key) {
-            return Err(wrong("has the name or the key of one before it"));
+        let again = |one: &Publisher| publishers.iter().any(|other| other.name == one.name || other.key == one.key);
+        match publisher(words) {
+            Err(what) => wrong.push(format!("publisher {} {what}", n + 1)),
+            Ok(one) if again(&one) => {
+                wrong.push(format!("publisher {} has the name or the key of one before it", n + 1))
+            }
+            Ok(one) => publishers.push(one),
         }
-        publishers.push(publisher);
     }
-    Ok(Publishers::new(publishers))
+    if wrong.is_empty() { Ok(Publishers::new(publishers)) } else { Err(format!("{}: {}", wanted(), wrong.join(", "))) }
+}
+
+/// The same for real brokers: what the demo's key opens is open to everybody.
+pub fn secret(value: &Value) -> Result<Publishers, String> {
+    let found = publishers(value)?;
+    match Token::new(DEMO_KEY).ok().and_then(|key| found.whose(&key).map(|whose| whose.name.clone())) {
+        Some(name) => Err(format!("a key for `{name}` that not everybody knows: this is the demo's")),
+        None => Ok(found),
+    }
 }
 
 fn wanted() -> String {
@@ -129,6 +140,10 @@ mod tests {
             (format!("{good} name=b"), "name=orders"),
             ("my-secret-key".to_owned(), "name=orders"),
             (format!("{good};name=b malls=1 key_sha256={HASH}"), "publisher 2 has the name or the key"),
+            (
+                format!("name=a;{good};name=c nmae=x"),
+                "publisher 1 has no key_sha256: the SHA-256 of its key, not the key, publisher 3 says",
+            ),
         ] {
             let complaint = publishers(&Value::String(bad.clone())).unwrap_err();
             assert!(complaint.contains(said) && !complaint.contains("my-secret"), "{bad}: {complaint}");

@@ -24,7 +24,7 @@ pub fn document(settings: &Settings, catalogue: &Catalogue) -> Value {
     let schemas: Map<String, Value> = types
         .iter()
         .filter_map(|name| Some((name.to_string(), embedded(catalogue.schema(name)?))))
-        .chain([("envelope".to_owned(), embedded(members::schema()))])
+        .chain([("_envelope".to_owned(), embedded(members::schema()))])
         .collect();
     json!({
         "asyncapi": "3.0.0",
@@ -97,14 +97,14 @@ fn channels(topic: &str, notifications: Map<String, Value>) -> Value {
         "signals": of(
             format!("{topic}-signals"),
             "Keyed by the operator's number. Whoever may write here can log people out: protect it.",
-            json!({ "signal": { "$ref": "#/components/messages/signal" } }),
+            json!({ "signal": { "$ref": "#/components/messages/_signal" } }),
             1,
             DAY_MS,
         ),
         "deadLetters": of(
             format!("{topic}-dlt"),
             "In the partition of the record that it was.",
-            json!({ "deadLetter": { "$ref": "#/components/messages/deadLetter" } }),
+            json!({ "deadLetter": { "$ref": "#/components/messages/_deadLetter" } }),
             PARTITIONS,
             90 * DAY_MS,
         ),
@@ -132,7 +132,7 @@ fn message(type_name: &str, decoder: &Decoder) -> Value {
     });
     let mut plain = json!({ "type": type_name, "id": "7781", "data": entry.example });
     let mut payload = json!({ "allOf": [
-        { "$ref": "#/components/schemas/envelope" },
+        { "$ref": "#/components/schemas/_envelope" },
         { "type": "object", "properties": {
             "type": { "type": "string", "pattern": pattern },
             "data": { "$ref": format!("#/components/schemas/{type_name}") },
@@ -174,7 +174,7 @@ fn headers() -> Value {
     } })
 }
 
-/// What no type of the catalogue is.
+/// What no type of the catalogue is, and is called as none can be.
 fn others(topic: &str) -> [(String, Value); 2] {
     let signal = json!({
         "name": "signal",
@@ -205,5 +205,5 @@ fn others(topic: &str) -> [(String, Value); 2] {
         } },
         "payload": { "description": "Any bytes: key, value and headers are those of the record." },
     });
-    [("signal".to_owned(), signal), ("deadLetter".to_owned(), dead_letter)]
+    [("_signal".to_owned(), signal), ("_deadLetter".to_owned(), dead_letter)]
 }

@@ -23,8 +23,6 @@ use crate::{
 
 /// The largest number there is: nobody has it.
 const UNNAMED: u64 = i64::MAX.unsigned_abs();
-/// More of a file is not looked at: no record is as large.
-const LARGEST: u64 = 16 << 20;
 /// As the file that is no file.
 const STDIN: &str = "-";
 
@@ -38,9 +36,11 @@ impl Check {
     /// Each file is the value of a record, byte for byte. Its headers, if it has any, stand beside it in a file of the same
     /// name that ends with `.headers`, one `name=value` a line.
     pub fn files(&self, files: &[PathBuf], out: &mut impl Write) -> Result<(), NotPublished> {
+        // Of what is larger than a record may be, only that it is.
+        let most = u64::try_from(self.decoder.max_record_bytes).unwrap_or(u64::MAX).saturating_add(1).max(16 << 20);
         let mut refused = 0;
         for file in files {
-            let (value, headers) = match read(file) {
+            let (value, headers) = match read(file, most) {
                 Ok(read) => read,
                 Err(why) => {
                     writeln!(out, "{why}")?;
@@ -188,18 +188,18 @@ fn in_lines(first: &str, lines: &[String]) -> String {
 
 type Headers = Vec<(String, String)>;
 
-fn read(file: &Path) -> Result<(Vec<u8>, Headers), NotPublished> {
+fn read(file: &Path, most: u64) -> Result<(Vec<u8>, Headers), NotPublished> {
     let unreadable = |path: &Path| {
         let path = path.display().to_string();
         move |error: io::Error| NotPublished::NoFile(path, error)
     };
     if file == Path::new(STDIN) {
         let mut value = Vec::new();
-        io::stdin().take(LARGEST).read_to_end(&mut value).map_err(unreadable(file))?;
+        io::stdin().take(most).read_to_end(&mut value).map_err(unreadable(file))?;
         return Ok((value, Headers::new()));
     }
     let mut value = Vec::new();
-    let read = fs::File::open(file).and_then(|file| file.take(LARGEST).read_to_end(&mut value));
+    let read = fs::File::open(file).and_then(|file| file.take(most).read_to_end(&mut value));
     read.map_err(unreadable(file))?;
     let beside = file.with_extension("headers");
     let written = match fs::read_to_string(&beside) {

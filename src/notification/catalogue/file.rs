@@ -84,8 +84,12 @@ impl Checks<'_> {
             self.complain("a type is listed by its short name, without `.v1`; so no event would ever find it");
         }
         // Documents and schemas are made under these names, and people type them.
-        if !self.type_name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
-            self.complain("a type's name is made of letters, digits, `.`, `-` and `_`");
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric();
+        let begins_so = self.type_name.bytes().next().is_none_or(is_plain);
+        if !begins_so || !self.type_name.bytes().all(|byte| is_plain(byte) || b"._-".contains(&byte)) {
+            self.complain(
+                "a type's name is made of letters, digits, `.`, `-` and `_`, and begins with one of the first two",
+            );
         }
         let mut entry = unknown();
         entry.category.clone_from(&written.category);

@@ -244,7 +244,7 @@ fn a_name_that_no_event_would_find_is_a_mistake() {
     let text = with("").replace("x.y", "x.y.v1");
     assert!(Catalogue::parse(&text).expect_err("a version").to_string().contains("short name"));
     // Documents are made under these names.
-    for odd in [" ", "a/b", "재고.부족", "a\\\"b", "#", "$ref"] {
+    for odd in [" ", "a/b", "재고.부족", "a\\\"b", "#", "$ref", "_envelope"] {
         let text = with("").replace("x.y", odd);
         let complaint = Catalogue::parse(&text).expect_err(odd).to_string();
         assert!(complaint.contains("made of letters, digits"), "{odd}: {complaint}");
