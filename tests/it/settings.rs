@@ -346,7 +346,7 @@ fn the_key_of_the_demo_opens_nothing_real() {
     let mut env = vec![("ALLIM_PUBLISHERS", publishers.as_str())];
     assert!(load("", &env).is_ok(), "in the demo it is no secret anyway");
     env.extend([("ALLIM_KAFKA_BOOTSTRAP_SERVERS", "k:9092"), ("ALLIM_ACCOUNTS_URL", "http://a/me")]);
-    let complaints = load("", &env).err().expect("a complaint");
+    let complaints = load("", &env).expect_err("a complaint");
     assert!(complaints[0].contains("a key for `orders` that not everybody knows"), "{complaints:?}");
     assert!(!complaints[0].contains(&hash), "{complaints:?}");
 }
