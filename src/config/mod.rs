@@ -161,8 +161,7 @@ fn read_all(r: &mut Reader, folder: &Path) -> Option<Settings> {
     let cluster_key = r.get("cluster_key", parse::secret(32)).map(Secret);
     let longest_life = identity::tickets::LONGEST_LIFE.as_secs();
     let ticket_life = r.get("tickets.life_seconds", parse::seconds(1..=longest_life));
-    let publishers =
-        r.get("publishers", if real { publishers::secret } else { publishers::publishers }).unwrap_or_default();
+    let publishers = r.get("publishers", publishers::publishers).unwrap_or_default();
     let database = r.get("database_url", |value| parse::database(value, folder));
     let kept_here = || data_dir.as_ref().map(|folder| Database::Sqlite(folder.join("timeline.sqlite")));
     let database = database.or_else(kept_here);

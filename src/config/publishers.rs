@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use crate::{
-    identity::{DEMO_KEY, Malls, Publisher, Publishers, Token, TokenHash},
+    identity::{Malls, Publisher, Publishers, TokenHash},
     notification::MallNo,
 };
 
@@ -32,15 +32,6 @@ pub fn publishers(value: &Value) -> Result<Publishers, String> {
         }
     }
     if wrong.is_empty() { Ok(Publishers::new(publishers)) } else { Err(format!("{}: {}", wanted(), wrong.join(", "))) }
-}
-
-/// The same for real brokers: what the demo's key opens is open to everybody.
-pub fn secret(value: &Value) -> Result<Publishers, String> {
-    let found = publishers(value)?;
-    match Token::new(DEMO_KEY).ok().and_then(|key| found.whose(&key).map(|whose| whose.name.clone())) {
-        Some(name) => Err(format!("a key for `{name}` that not everybody knows: this is the demo's")),
-        None => Ok(found),
-    }
 }
 
 fn wanted() -> String {

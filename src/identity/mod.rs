@@ -24,7 +24,7 @@ mod token;
 pub use account_service::CannotAsk;
 pub use cluster_key::ClusterKey;
 pub use ledger::Moment;
-pub use publishers::{DEMO_KEY, Malls, NotAllowed, Publisher, Publishers};
+pub use publishers::{Malls, NotAllowed, Publisher, Publishers};
 pub use signal::{Hears, NotASignal, Signal, SignalsAre};
 pub use tickets::Tickets;
 pub use token::{NotAHash, NotAToken, Token, TokenHash};

@@ -61,9 +61,6 @@ impl Publisher {
     }
 }
 
-/// The key of the demo's own publisher. It stands in every README: real brokers take nothing for it.
-pub const DEMO_KEY: &str = "demo-publisher";
-
 /// All publishers. Cloning shares them.
 #[derive(Debug, Clone, Default)]
 pub struct Publishers(Arc<[Publisher]>);

@@ -3,7 +3,6 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use allim::config::{self, Accounts, Broker, Environment, Purpose, Settings};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -337,18 +336,6 @@ fn a_file_that_was_named_has_to_be_there() {
     let (code, out, _) = allim(folder.path(), &["check-config", "--config", "named.toml"], &[]);
     assert_eq!(code, Some(0));
     assert!(out.contains("listen = \"127.0.0.1:4\"   (listen in named.toml)"), "{out}");
-}
-
-#[test]
-fn the_key_of_the_demo_opens_nothing_real() {
-    let hash: String = Sha256::digest(b"demo-publisher").iter().map(|byte| format!("{byte:02x}")).collect();
-    let publishers = format!("name=orders key_sha256={hash} malls=*");
-    let mut env = vec![("ALLIM_PUBLISHERS", publishers.as_str())];
-    assert!(load("", &env).is_ok(), "in the demo it is no secret anyway");
-    env.extend([("ALLIM_KAFKA_BOOTSTRAP_SERVERS", "k:9092"), ("ALLIM_ACCOUNTS_URL", "http://a/me")]);
-    let complaints = load("", &env).expect_err("a complaint");
-    assert!(complaints[0].contains("a key for `orders` that not everybody knows"), "{complaints:?}");
-    assert!(!complaints[0].contains(&hash), "{complaints:?}");
 }
 
 #[test]
