@@ -399,6 +399,9 @@ export class Timeline {
   /** @param {Row[]} rows @param {boolean} read */
   #undo(rows, read) {
     this.#mark(rows, !read);
+    // Perhaps only the answer was lost: the list knows.
+    for (const { n } of rows) this.#marks.delete(n.id);
+    this.#soon();
     this.#changed();
     return false;
   }
