@@ -137,13 +137,9 @@ impl Decoder {
             value: Bytes::copy_from_slice(raw.value.unwrap_or_default()),
         };
         let content_type = record.header("content-type").map(str::to_ascii_lowercase).unwrap_or_default();
-        if content_type.starts_with("application/cloudevents") {
-            if !content_type.starts_with(STRUCTURED) {
-                return Err(Rejected::new(Reason::BadCloudEvent, format!("of the structured forms only {STRUCTURED}")));
-            }
-            record.shape = Shape::Structured;
-        } else if record.header("ce_specversion").or(record.header("ce_type")).is_some() {
-            record.shape = Shape::Binary;
+        record.shape = Shape::of_headers(&content_type, |name| record.header(name).is_some());
+        if record.shape == Shape::Structured && !content_type.starts_with(STRUCTURED) {
+            return Err(Rejected::new(Reason::BadCloudEvent, format!("of the structured forms only {STRUCTURED}")));
         }
         match (record.shape, raw.value) {
             (Shape::Binary, _) => self.binary(raw, record, &content_type),

@@ -152,6 +152,21 @@ pub enum Shape {
     Legacy,
 }
 
+impl Shape {
+    /// What the headers say of the value; a plain one may still turn out to be a CloudEvent. `content_type` is in small
+    /// letters.
+    #[must_use]
+    pub fn of_headers(content_type: &str, has: impl Fn(&str) -> bool) -> Shape {
+        if content_type.starts_with("application/cloudevents") {
+            Shape::Structured
+        } else if has("ce_specversion") || has("ce_type") {
+            Shape::Binary
+        } else {
+            Shape::Plain
+        }
+    }
+}
+
 /// Names and texts of the headers that carry meaning: `ce_*`, `content-type`, `audience`; lower-case, each once.
 pub type Headers = Box<[(Box<str>, Box<str>)]>;
 

@@ -86,20 +86,21 @@ impl Check {
 
     /// Field by field, where the value is an object. The decoder is kinder: what is no link, say, is left out.
     fn remarks(&self, raw: &RawRecord<'_>) -> Vec<Wrong> {
-        let header = |name: &str| raw.headers.iter().any(|(one, _)| *one == name);
-        let structured = |(name, value): &(&str, Option<&[u8]>)| {
-            *name == "content-type" && value.is_some_and(|value| value.starts_with(b"application/cloudevents"))
-        };
         let Some(Ok(mut object)) = raw.value.map(read_object) else { return Vec::new() };
-        let structured = raw.headers.iter().any(structured) || object.contains_key("specversion");
-        if !structured && (header("ce_specversion") || header("ce_type")) {
-            return Vec::new();
-        }
-        if header("audience") || header("ce_audience") {
+        let header = |name: &str| raw.headers.iter().find(|(one, _)| *one == name);
+        let has = |name: &str| header(name).is_some();
+        let content_type = header("content-type").and_then(|(_, value)| *value).map(String::from_utf8_lossy);
+        let shape = match Shape::of_headers(&content_type.unwrap_or_default().to_ascii_lowercase(), has) {
+            // Its members are headers.
+            Shape::Binary => return Vec::new(),
+            Shape::Plain if object.contains_key("specversion") => Shape::Structured,
+            shape => shape,
+        };
+        if has("audience") || has("ce_audience") {
             // It wins over whatever stands in the value.
             object.insert("audience".to_owned(), "everyone".into());
         }
-        wrong::all(&object, if structured { Shape::Structured } else { Shape::Plain }, &self.decoder)
+        wrong::all(&object, shape, &self.decoder)
     }
 
     fn shown(&self, notification: &Notification, prepared: &Prepared) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use allim::{
-    ingest::{Decoder, RawRecord, Rejected},
+    ingest::{RawRecord, Rejected},
     notification::{Catalogue, Coordinates, Epoch, Notification, Term},
 };
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use super::folder;
 use crate::{
     harness::{Accounts, Kafka, Publisher, Server, inbox, until},
     tidy::is_up_to_date,
+    words::{decoder, with_legacy_text},
 };
 
 /// The value of a record, and its headers.
@@ -58,13 +59,7 @@ impl Sample {
 
     fn decoded(&self) -> Result<Notification, Rejected> {
         // A value that is plain text is read only where that is on.
-        let legacy_text = self.file.ends_with(".txt");
-        let decoder = Decoder {
-            catalogue: Catalogue::builtin(),
-            legacy_text,
-            type_prefix: "kr.co.shopby.".to_owned(),
-            max_record_bytes: 256 * 1024,
-        };
+        let decoder = if self.file.ends_with(".txt") { with_legacy_text() } else { decoder() };
         let coordinates = Coordinates { epoch: Epoch(1), partition: 0, offset: 0 };
         let headers = self.headers();
         decoder.decode(&RawRecord { coordinates, timestamp: Timestamp::now(), key: None, headers, value: self.value() })

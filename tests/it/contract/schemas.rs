@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use allim::{
-    ingest::{Decoder, RawRecord, members, wrong},
+    ingest::{RawRecord, members, wrong},
     notification::{Catalogue, Coordinates, Epoch, Shape},
 };
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use super::{folder, samples, written};
 use crate::{
     harness::program::{Program, Runner},
     tidy::is_up_to_date,
+    words::decoder,
 };
 
 /// What somebody writes where a number, a text or a list is wanted.
@@ -34,15 +35,6 @@ const ODD: [&str; 16] = [
     "{}",
     "\"2026-02-30 10:00:00\"",
 ];
-
-fn decoder() -> Decoder {
-    Decoder {
-        catalogue: Catalogue::builtin(),
-        legacy_text: false,
-        type_prefix: "kr.co.shopby.".to_owned(),
-        max_record_bytes: 256 * 1024,
-    }
-}
 
 fn is_understood(event: &Value) -> bool {
     let (value, headers) = (event.to_string(), Vec::new());

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 /// 256 KB, as the settings have it.
 const MOST: usize = 256 * 1024;
 
-fn decoder() -> Decoder {
+pub fn decoder() -> Decoder {
     Decoder {
         catalogue: Catalogue::builtin(),
         legacy_text: false,
@@ -33,7 +33,7 @@ fn decoder() -> Decoder {
     }
 }
 
-fn with_legacy_text() -> Decoder {
+pub fn with_legacy_text() -> Decoder {
     Decoder { legacy_text: true, ..decoder() }
 }
 
